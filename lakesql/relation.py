@@ -1,0 +1,254 @@
+"""The relation algebra: how rows come out of files. The one thing formats say to engines.
+
+A format builds a tree of these nodes for a pruned set of files; an engine (`engines/`) lowers the tree to its own plan. Nodes are frozen and hold no
+engine's and no format's words. Row order is never promised. A column of a node is named by its `schema`; names are unique within a node.
+
+    Project(id, day)                        a Delta table with one deletion vector, partitioned by day
+      └─ WithoutPositions
+           ├─ Files(3 files, id; day constant per file; file path and row index kept)
+           └─ Batches(path, position)       the positions that are deleted
+
+Expressions of `Project` are as few as formats need: a column, a constant, a cast, a relabelling of nested fields, the first non-null, a sum.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.dataset
+
+
+class FileFormat(enum.Enum):
+    """What a data file is."""
+
+    PARQUET = "parquet"
+    AVRO = "avro"
+    ORC = "orc"
+
+
+class ColumnMatch(enum.Enum):
+    """How columns of `Files.schema` are found in a file."""
+
+    BY_NAME = "name"
+    """By exact name, nested fields too."""
+    BY_ID = "id"
+    """By `PARQUET:field_id` in the field's metadata, nested fields too; a file without any ids falls back to names only where the node says so."""
+
+
+# Expressions ---------------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Col:
+    """A column of the input, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Value:
+    """One constant for every row, null included; the scalar's type is the column's type."""
+
+    scalar: pa.Scalar
+
+
+@dataclass(frozen=True)
+class CastTo:
+    """The input's value in another type; a value that does not fit is an error, never null. Nested types cast child by child, structs by name."""
+
+    input: Expression
+    type: pa.DataType
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """The same nested value under another type that differs in field names alone: fields correspond by position, at every depth."""
+
+    input: Expression
+    type: pa.DataType
+
+
+@dataclass(frozen=True)
+class FirstNonNull:
+    """The first of the inputs that is not null, as in SQL COALESCE."""
+
+    inputs: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """left + right, both int64; null where either is."""
+
+    left: Expression
+    right: Expression
+
+
+Expression = Col | Value | CastTo | Relabel | FirstNonNull | Sum
+
+# Leaves --------------------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Files:
+    """The rows of data files, every physical row once.
+
+    files: one row per file: `path` string (as `storage` names it), `size_bytes` int64. schema: the columns to read, as they are called inside the
+    files; a column or nested field that a file lacks is null there, a narrower type is widened. constants: columns that have one value per file; one
+    row per file, in the order of `files`, names not in `schema`. file_path / row_index: names under which the file's path (the very text of `files.path`)
+    and the row's 0-based position in its file (before any filter) are added, or None. fallback_by_name: with BY_ID, files that carry no field ids at all are
+    read by name; otherwise such a file is an error.
+
+    Output: `schema`'s columns, then `constants`' columns, then the path (string), then the position (int64). Raises DataFileError for a file that cannot be
+    read as `schema`, MissingFileError for one that is gone.
+    """
+
+    files: pa.Table
+    schema: pa.Schema
+    format: FileFormat = FileFormat.PARQUET
+    match: ColumnMatch = ColumnMatch.BY_NAME
+    constants: pa.Table | None = None
+    file_path: str | None = None
+    row_index: str | None = None
+    fallback_by_name: bool = False
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Rows held in memory or made on demand: metadata tables, small delete sets, decoded log blocks.
+
+    load is called at most once per lowering, after planning, and returns a table of exactly `schema`.
+    """
+
+    schema: pa.Schema
+    load: Callable[[], pa.Table]
+
+    @staticmethod
+    def of(table: pa.Table) -> Batches:
+        """The rows of a table that is there already."""
+        return Batches(table.schema, lambda: table)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows known by number alone, with the same values in each: what a query needs that reads no column of the data files, or their extremes alone.
+
+    groups: one row per distinct combination of values; row_counts: int64, as many as groups has rows. Output: groups' columns, each row repeated
+    row_counts times. Columns of `schema` that groups lacks must not be read.
+    """
+
+    schema: pa.Schema
+    groups: pa.Table
+    row_counts: pa.Array
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """The rows of a pyarrow Dataset that another library serves."""
+
+    dataset: pyarrow.dataset.Dataset
+
+
+# Operators -----------------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Project:
+    """One output column per expression, named by `names`."""
+
+    input: Relation
+    names: tuple[str, ...]
+    expressions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The rows for which the boolean column `where` is true; the column itself is kept."""
+
+    input: Relation
+    where: str
+
+
+@dataclass(frozen=True)
+class Union:
+    """All rows of all inputs, duplicates kept; inputs have the same column names and types in the same order."""
+
+    inputs: tuple[Relation, ...]
+
+
+@dataclass(frozen=True)
+class WithoutPositions:
+    """The input's rows but those whose (file path, row index) `deletes` lists.
+
+    input has both columns, under the names `file_path` and `row_index`; deletes has `path` string and `position` int64, in any order, repeats allowed. Source: Delta
+    deletion vectors, Iceberg position deletes and deletion vectors, Paimon deletion vectors.
+    """
+
+    input: Relation
+    deletes: Relation
+    file_path: str
+    row_index: str
+
+
+@dataclass(frozen=True)
+class WithoutKeys:
+    """The input's rows but those that equal a row of `deletes` in all columns `on`; null equals null.
+
+    newer: names of an int64 column in input and in deletes; a delete then hits only rows whose number is strictly lower. Source: Iceberg equality deletes (data
+    sequence numbers).
+    """
+
+    input: Relation
+    deletes: Relation
+    on: tuple[str, ...]
+    newer: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One sorted run of a merge: its rows, and its place in age (a higher number is newer)."""
+
+    input: Relation
+    age: int
+
+
+@dataclass(frozen=True)
+class LatestByKey:
+    """The newest row of every key, over all runs; keys compare null-safe.
+
+    order: columns that decide which row is newest, most significant first, each with True for ascending (a higher value is newer); null is older than any
+    value in either direction; ties go to the run with the higher age. drop: a boolean column; a newest row where it is true vanishes, and with it its key. A
+    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. Source: Paimon deduplicate tables, Hudi
+    merge-on-read.
+    """
+
+    runs: tuple[Run, ...]
+    key: tuple[str, ...]
+    order: tuple[tuple[str, bool], ...] = ()
+    drop: str | None = None
+    unique: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class MergeRule:
+    """How one column's values of one key become one: `function` names it in the format's documentation (last_non_null_value, sum, max, listagg, ...)."""
+
+    column: str
+    function: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class MergeByKey:
+    """One row per key, each column made by its rule from the key's rows in `order`; rows order as in LatestByKey. Source: Paimon partial-update, aggregation, first-row."""
+
+    runs: tuple[Run, ...]
+    key: tuple[str, ...]
+    order: tuple[tuple[str, bool], ...]
+    rules: tuple[MergeRule, ...]
+    kind: str | None = None
+
+
+Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey

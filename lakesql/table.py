@@ -1,0 +1,182 @@
+"""What a table format gives the rest of lakesql: the protocols Table and Snapshot, and the FileSet that passes between scan and relate.
+
+A format is one folder under `formats/` that offers `Format` in its `__init__`. It reads metadata through `storage`, prunes with `pruning`, and describes rows with
+`relation`. It knows no engine, no SQL and no other format.
+
+    Table --snapshot(at)--> Snapshot --scan(request)--> FileSet --relate(files, columns)--> Relation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from lakesql.predicate import Predicate
+from lakesql.relation import Relation
+from lakesql.storage import Storage
+
+# Which state of a table ----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The table's current state."""
+
+    def __str__(self) -> str:
+        return "latest"
+
+
+@dataclass(frozen=True)
+class AtVersion:
+    """A version in the format's own terms: a number, an instant, the name of a tag or branch. text: as the user gave it, quotes removed; quoted: whether it had any."""
+
+    text: str
+    quoted: bool = False
+
+    def __str__(self) -> str:
+        return f"version {self.text}"
+
+
+@dataclass(frozen=True)
+class AtTime:
+    """The state at an instant: microseconds since 1970-01-01 UTC; text: as the user gave it, for messages."""
+
+    instant_us: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"time {self.text}"
+
+
+At = Latest | AtVersion | AtTime
+
+# Scanning ------------------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What a statement needs of a snapshot.
+
+    columns: logical names, hidden ones included, in any order. predicates: conjuncts that every wanted row satisfies. prune: False reads every file, to prove that
+    pruning changes no rows.
+    """
+
+    columns: tuple[str, ...]
+    predicates: tuple[Predicate, ...] = ()
+    prune: bool = True
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A data file left out: by which predicate, and the bound or partition value that proved it holds no such row."""
+
+    path: str
+    predicate: str
+    bound: str
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """The funnel of one scan, for EXPLAIN PRUNING and `scan_stats`. Counts of files; None where the metadata does not say.
+
+    metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. drops(limit) lists what was
+    left out, at most `limit` (None: all), in the order of the file list.
+    """
+
+    metadata_files: int
+    metadata_skipped: int
+    total_files: int
+    dropped_by_partition: int
+    dropped_by_statistics: int
+    kept_files: int
+    total_bytes: int | None = None
+    kept_bytes: int | None = None
+    total_rows: int | None = None
+    kept_rows: int | None = None
+    drops: Callable[[int | None], list[Drop]] = field(default=lambda limit: [], repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """The data files a scan keeps, one row per file in each table, in one order.
+
+    files: `path` string (as storage names it), `size_bytes` int64, then the format's private columns, which only its `relate` reads.
+    constants: columns that have one known value for all rows of a file, under their logical names and types (partition columns).
+    live_rows: int64, the exact number of rows the file gives after its deletes; null where metadata does not say.
+    all_match: True where metadata proves that every row of every kept file satisfies every predicate of the request.
+    extremes(column): per file exact least and greatest value and the number of nulls of a column, (lower, upper, null_count), or None where they are not known
+    to be exact for every file. A file without non-null values has null for both.
+    """
+
+    files: pa.Table
+    constants: pa.Table
+    live_rows: pa.Array
+    all_match: bool
+    report: ScanReport
+    extremes: Callable[[str], tuple[pa.Array, pa.Array, pa.Array] | None] = field(default=lambda column: None, repr=False, compare=False)
+
+
+@runtime_checkable
+class Snapshot(Protocol):
+    """An immutable state of a table.
+
+    version: the format's own name for it, as text. committed_at_us: microseconds UTC, None where the format does not say. schema: logical columns in order, every field
+    nullable, field ids (where the format has them) as `PARQUET:field_id` in the field's metadata. hidden: columns that exist but are not part of `SELECT *` (row ids, file path).
+    """
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def committed_at_us(self) -> int | None: ...
+    @property
+    def schema(self) -> pa.Schema: ...
+    @property
+    def hidden(self) -> pa.Schema: ...
+
+    def scan(self, request: ScanRequest) -> FileSet:
+        """The files that may hold rows satisfying the predicates. Reads metadata only. Raises UnsupportedFeatureError, MetadataError, MissingFileError."""
+        ...
+
+    def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
+        """How the rows of `files` come about, with at least the named columns under their logical names and types. Reads no data file."""
+        ...
+
+
+@runtime_checkable
+class Table(Protocol):
+    """A table at a place. Opening one reads nothing until it is asked for a snapshot; a Table may be kept and asked again, and then sees new commits."""
+
+    @property
+    def location(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+
+    def snapshot(self, at: At) -> Snapshot:
+        """The state `at`. Raises NoSuchVersionError, ExpiredVersionError, MetadataError, UnsupportedFeatureError."""
+        ...
+
+    def metadata(self, name: str, at: At) -> Relation:
+        """The rows of a metadata table (`"t$name"`), without the `$`; loaded when lowered. Raises UnknownTableError with the names there are."""
+        ...
+
+    @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """The metadata tables `metadata` knows, for completion and errors."""
+        ...
+
+
+class Format(Protocol):
+    """One table format, as `formats/` lists it."""
+
+    name: str
+
+    def evidence(self, storage: Storage, location: str) -> str | None:
+        """The marker file or folder that shows a table of this format at `location`, relative to it; None where there is none."""
+        ...
+
+    def open(self, storage: Storage, location: str, options: Mapping[str, str]) -> Table:
+        """The table at `location`. options: the format's own reader options from the configuration."""
+        ...
