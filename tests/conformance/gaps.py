@@ -1,0 +1,55 @@
+"""Reads that do not pass yet, each with its reason. Strict: a listed read that passes fails the suite until it is taken off, and an entry that matches no
+read is an error at collection.
+
+kind: `notimpl` is ours to do, `notyet` waits for someone else (a library, a specification), `never` is refused on purpose. A listed read must still be
+*refused*: it may raise a `lakesql.Error`, but rows that differ from the expected ones, or an error of another sort, fail the suite whatever is listed
+here. Only `answers=True` allows a wrong answer - for an expected answer that is itself in doubt - and the reason says so.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .cases import Case, Read
+
+Kind = Literal["notimpl", "notyet", "never"]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Some reads and why they fail.
+
+    reads: a pattern over read ids, e.g. `delta/gen-x/3`, `delta/gen-*/*`, or `feature:WORD` for all reads of cases with the word.
+    """
+
+    reads: str
+    kind: Kind
+    reason: str
+    answers: bool = False
+
+    def covers(self, case: Case, read: Read) -> bool:
+        """Whether the read is one of these."""
+        if self.reads.startswith("feature:"):
+            return self.reads.removeprefix("feature:") in case.features
+        return fnmatch.fnmatchcase(read.id, self.reads)
+
+
+CHANGES = Gap("reads that ask for changes", "notimpl", "change feeds are not read yet")
+
+GAPS: tuple[Gap, ...] = ()
+
+
+def gap_of(case: Case, read: Read) -> Gap | None:
+    """The first gap that covers the read, None where it must pass."""
+    if read.is_changes:
+        return CHANGES
+    return next((gap for gap in GAPS if gap.covers(case, read)), None)
+
+
+def unmatched(cases: Iterable[Case]) -> Iterator[Gap]:
+    """Entries that cover none of the reads: mistyped, or out of date."""
+    reads = [(case, read) for case in cases for read in case.reads]
+    return (gap for gap in GAPS if not any(gap.covers(case, read) for case, read in reads))
