@@ -1,8 +1,8 @@
 """JSON as it is found in Delta logs: one action a line as a rule, and everything else that writers have done.
 
-Commits, compacted logs and JSON checkpoints hold one action per line, and orjson reads those. Real logs also hold a byte order mark, one object over several lines, several
-objects on one line, NaN and Infinity as bare words, integers beyond 64 bits and halves of surrogate pairs; the standard library reads these. What is no JSON at all, or ends
-early, is an error that names the file and the line: half a commit is not a commit. Source: PROTOCOL.md, "Delta Log Entries".
+Commits, compacted logs and JSON checkpoints hold one action per line, and orjson reads those. Real logs also hold a byte order mark, one object over several
+lines, several objects on one line, NaN and Infinity as bare words, integers beyond 64 bits and halves of surrogate pairs; the standard library reads these.
+What is no JSON at all, or ends early, is an error that names the file and the line: half a commit is not a commit. Source: PROTOCOL.md, "Delta Log Entries".
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _LONG_INTEGER = 40
 def parse_actions(data: bytes, *, source: str) -> list[dict[str, Any]]:
     """The JSON objects of a commit, a compacted log or a JSON checkpoint, in the order of the file.
 
-    Blank lines are skipped. Integers beyond 64 bits may arrive as floats; halves of surrogate pairs arrive as U+FFFD. `source` names the file in errors. Raises MetadataError
-    for an empty file (a writer creates a commit whole, so an empty one is damage, not absence), for text that is not JSON or ends early, and for values that are not objects.
+    Blank lines are skipped. Integers beyond 64 bits may arrive as floats; halves of surrogate pairs arrive as U+FFFD. `source` names the file in errors.
+    Raises MetadataError for an empty file (a writer creates a commit whole, so an empty one is damage, not absence), for text that is not JSON or ends early,
+    and for values that are not objects.
     """
     if data.startswith(_BOM):
         data = data[len(_BOM) :]
@@ -44,14 +45,17 @@ def parse_actions(data: bytes, *, source: str) -> list[dict[str, Any]]:
             actions.append(_object(action, source, data, start))
         start = end + 1
     if not actions:
-        raise MetadataError(f"{source} is empty; expected one JSON action per line", hint="the file was cut off or never written; restore it from a copy of the log")
+        raise MetadataError(
+            f"{source} is empty; expected one JSON action per line", hint="the file was cut off or never written; restore it from a copy of the log"
+        )
     return actions
 
 
 def decode(text: bytes | str) -> Any:
     """One JSON value, read exactly by orjson or else tolerantly; raises ValueError where it is neither (the caller names the file).
 
-    Tolerated: NaN and Infinity as bare words (floats), integers beyond 64 bits, halves of surrogate pairs (U+FFFD). Nesting deeper than the interpreter bears is a ValueError.
+    Tolerated: NaN and Infinity as bare words (floats), integers beyond 64 bits, halves of surrogate pairs (U+FFFD). Nesting deeper than the interpreter bears
+    is a ValueError.
     """
     try:
         return orjson.loads(text)
