@@ -17,7 +17,9 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 
 
@@ -135,8 +137,8 @@ class Batches:
 class Counted:
     """Rows known by number alone, with the same values in each: what a query needs that reads no column of the data files, or their extremes alone.
 
-    groups: one row per distinct combination of values; row_counts: int64, as many as groups has rows. Output: groups' columns, each row repeated
-    row_counts times. Columns of `schema` that groups lacks must not be read.
+    groups: one row per distinct combination of values, perhaps without columns; row_counts: int64, one per group, and so their number. Output: `schema`; each row of
+    groups repeated row_counts times. Columns of `schema` that groups lacks must not be read.
     """
 
     schema: pa.Schema
@@ -252,3 +254,19 @@ class MergeByKey:
 
 
 Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey
+
+
+def distinct_rows(constants: pa.Table, row_count: int) -> tuple[np.ndarray, pa.Table, int]:
+    """The distinct rows of `constants`: for each row the number of its group, one row per group, and the number of groups; null equals null.
+
+    row_count: how many rows there are, since a table without columns does not say; such rows are all one group.
+    """
+    codes = np.zeros(row_count, dtype=np.int64)
+    for values in constants.columns:
+        encoded = pc.dictionary_encode(values, null_encoding="encode")
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        _, codes = np.unique(codes * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
+    if not constants.num_columns:
+        return codes, constants, min(row_count, 1)
+    _, first = np.unique(codes, return_index=True)
+    return codes, constants.take(pa.array(first)), len(first)

@@ -82,8 +82,8 @@ class Drop:
 class ScanReport:
     """The funnel of one scan, for EXPLAIN PRUNING and `scan_stats`. Counts of files; None where the metadata does not say.
 
-    metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. drops(limit) lists what was
-    left out, at most `limit` (None: all), in the order of the file list.
+    metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. unused: predicates that decided
+    nothing for want of bounds, with the reason. drops(limit) lists what was left out, at most `limit` (None: all), in the order of the file list.
     """
 
     metadata_files: int
@@ -96,6 +96,7 @@ class ScanReport:
     kept_bytes: int | None = None
     total_rows: int | None = None
     kept_rows: int | None = None
+    unused: tuple[tuple[str, str], ...] = ()
     drops: Callable[[int | None], list[Drop]] = field(default=lambda limit: [], repr=False, compare=False)
 
 

@@ -1,0 +1,81 @@
+"""Engines: Relation -> the engine's own plan -> rows, and before that, SQL text -> what each scan needs.
+
+An engine knows nothing of formats, versions or catalogs. It is asked twice for every statement: `bind`, with schemas only, to learn which columns and predicates reach
+each scan; then `run`, with a relation for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from lakesql.errors import ConfigError, did_you_mean
+from lakesql.predicate import Predicate
+from lakesql.relation import Relation
+
+
+@dataclass(frozen=True)
+class BoundScan:
+    """What a statement needs of one of its tables, after the engine's optimiser.
+
+    columns: names, in the table's order. predicates: conjuncts every row must satisfy to matter; where the table is scanned more than once, those common to all scans.
+    only_extremes: the statement reads nothing but min, max and count of these columns (and count(*)), ungrouped, so that rows with the same extremes and counts serve
+    as well; None where it reads more.
+    """
+
+    columns: tuple[str, ...]
+    predicates: tuple[Predicate, ...] = ()
+    only_extremes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A statement bound to schemas. scans: by table name as `bind` was given it. sensitive: columns per table whose NaNs or order the statement depends on, which an engine
+    may need to read with more care; the session only hands it back to `run`."""
+
+    scans: Mapping[str, BoundScan]
+    sensitive: Mapping[str, frozenset[str]]
+
+
+class Rows(Protocol):
+    """A running statement. Iterating gives record batches of `schema`; close() stops the work and may be called from any thread."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Plans and runs SQL over relations. Raises SqlError and its kind, EngineError, MissingFileError, DataFileError, QueryCancelledError."""
+
+    def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
+        """What `sql`, which calls its tables by the names in `tables`, needs of each. Reads no file."""
+        ...
+
+    def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Rows:
+        """Starts `sql` over the relations."""
+        ...
+
+    def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
+        """The value of an expression that reads no table."""
+        ...
+
+
+def _datafusion(**options: Any) -> Engine:
+    from lakesql.engines.datafusion.engine import DataFusionEngine  # the engine takes most of a second to import
+
+    return DataFusionEngine(**options)
+
+
+ENGINES: Mapping[str, Callable[..., Engine]] = {"datafusion": _datafusion}
+
+
+def open_engine(name: str, **options: Any) -> Engine:
+    """The engine of that name. Raises ConfigError with the names there are."""
+    if name not in ENGINES:
+        raise ConfigError(f'no engine is called "{name}"', hint=did_you_mean(name, ENGINES))
+    return ENGINES[name](**options)

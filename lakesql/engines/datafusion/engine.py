@@ -1,0 +1,147 @@
+"""The session context: how DataFusion is set up, and the two things asked of it, bind and run."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
+from datafusion import functions as f
+
+from lakesql.engines import Bound
+from lakesql.engines.datafusion.bound import read_plan
+from lakesql.engines.datafusion.faults import translate
+from lakesql.engines.datafusion.lower import Lowering, as_views, column
+from lakesql.engines.datafusion.plan import placeholder
+from lakesql.engines.datafusion.stores import ObjectStores
+from lakesql.engines.datafusion.stream import Stream
+from lakesql.errors import InternalError
+from lakesql.relation import Relation
+from lakesql.storage import Storage
+
+_SETTINGS = {
+    # A file whose statistics say min = max is read as that constant, although Parquet statistics leave NaN out; and footers need not be read to plan.
+    "datafusion.execution.collect_statistics": "false",
+    # INT96 holds years that nanoseconds cannot.
+    "datafusion.execution.parquet.coerce_int96": "us",
+    # Otherwise a scalar subquery hides its scans from `bind`.
+    "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery": "false",
+    "datafusion.execution.time_zone": "UTC",
+}
+
+
+class DataFusionEngine:
+    """`engines.Engine` on one SessionContext, its own or the caller's.
+
+    storage: for footers and existence checks. memory_limit_bytes: spills beyond it, None for no limit. allow_write: lets COPY TO and DDL through.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        context: SessionContext | None = None,
+        memory_limit_bytes: int | None = None,
+        target_partitions: int | None = None,
+        batch_size: int | None = None,
+        time_zone: str = "UTC",
+        allow_write: bool = False,
+    ) -> None:
+        self._context = context or _new_context(memory_limit_bytes, target_partitions, batch_size, time_zone)
+        self._stores = ObjectStores(self._context, storage)
+        self._lowering = Lowering(self._context, storage, self._stores.require)
+        self._options = SQLOptions().with_allow_ddl(allow_write).with_allow_dml(allow_write).with_allow_statements(False)
+        self._names = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
+        with _translated():
+            views = {name: as_views(schema) for name, schema in tables.items()}
+            frames = {name: placeholder(self._context, name, schema) for name, schema in views.items()}
+            with self._registered(frames):
+                return read_plan(self._plan(sql, parameters).optimized_logical_plan(), views)
+
+    def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
+        with _translated():
+            frames = {name: _guarded(self._lowering.frame(r), bound.sensitive.get(name, frozenset())) for name, r in relations.items()}
+            with self._registered(frames):
+                frame = self._plan(sql, parameters)
+            return Stream(frame, plain(frame.schema()))
+
+    def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
+        with _translated():
+            table = self._plan(f"SELECT {expression}", parameters).to_arrow_table()
+            if table.num_rows != 1:
+                raise InternalError(f"{expression} gave {table.num_rows} values")
+            return table.column(0)[0]
+
+    def _plan(self, sql: str, parameters: Mapping[str, Any]) -> DataFrame:
+        return self._context.sql(sql, options=self._options, param_values=dict(parameters) or None)
+
+    @contextmanager
+    def _registered(self, frames: Mapping[str, DataFrame]) -> Iterator[None]:
+        """The frames under their names while a statement is planned; a planned statement keeps what it needs of them."""
+        with self._lock:
+            registered = []
+            try:
+                for name, frame in frames.items():
+                    self._context.register_view(name, frame)
+                    registered.append(name)
+                yield
+            finally:
+                for name in registered:
+                    self._context.deregister_table(name)
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with text and bytes in their plain types, at every depth; metadata of the engine's own removed."""
+    return pa.schema([pa.field(x.name, _plain_type(x.type)) for x in schema])
+
+
+def _plain_type(type_: pa.DataType) -> pa.DataType:
+    t = pa.types
+    if t.is_string_view(type_):
+        return pa.string()
+    if t.is_binary_view(type_):
+        return pa.binary()
+    if t.is_struct(type_):
+        return pa.struct([pa.field(type_.field(i).name, _plain_type(type_.field(i).type)) for i in range(type_.num_fields)])
+    if t.is_list(type_):
+        return pa.list_(pa.field(type_.value_field.name, _plain_type(type_.value_type)))
+    if t.is_map(type_):
+        return pa.map_(_plain_type(type_.key_type), _plain_type(type_.item_type))
+    return type_
+
+
+def _guarded(frame: DataFrame, sensitive: frozenset[str]) -> DataFrame:
+    """The frame with `nanvl(x, x)`, which is x, for columns whose row-group statistics must not be believed: the engine prunes by plain columns alone."""
+    if not sensitive:
+        return frame
+    names = frame.schema().names
+    return frame.select(*((f.nanvl(column(n), column(n)).alias(n) if n in sensitive else column(n)) for n in names))
+
+
+def _new_context(memory_limit_bytes: int | None, target_partitions: int | None, batch_size: int | None, time_zone: str) -> SessionContext:
+    config = SessionConfig(dict(_SETTINGS) | {"datafusion.execution.time_zone": time_zone})
+    if target_partitions is not None:
+        config = config.with_target_partitions(target_partitions)
+    if batch_size is not None:
+        config = config.with_batch_size(batch_size)
+    runtime = RuntimeEnvBuilder().with_disk_manager_os()
+    if memory_limit_bytes is not None:
+        runtime = runtime.with_fair_spill_pool(memory_limit_bytes)
+    return SessionContext(config, runtime)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise translate(error) from error
+    except Exception as error:  # datafusion-python raises bare Exception
+        raise translate(error) from error

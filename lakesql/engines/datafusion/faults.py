@@ -1,0 +1,77 @@
+"""DataFusion's messages -> lakesql's errors. datafusion-python raises ValueError or Exception with text alone, so the text decides."""
+
+from __future__ import annotations
+
+import re
+
+from lakesql import errors
+
+_NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.(?: Did you mean '(?P<close>.+?)'\.?\??)?(?: Valid fields are (?P<valid>.*?))?\.?$", re.S)
+_NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
+_POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
+_MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
+_PREFIX = re.compile(r"^(?:DataFusion error: |Error during planning: |Schema error: |Execution error: |External error: |Arrow error: |SQL error: |caused by\s*|Shared\(|"
+                     r"Optimizer rule '[^']*' failed\s*|Context: [^\n]*\n)+")  # fmt: skip
+
+
+def translate(error: BaseException) -> errors.Error:
+    """The lakesql error for whatever DataFusion raised. SqlErrors carry no position yet: the session knows the text."""
+    if isinstance(error, errors.Error):
+        return error
+    text = str(error)
+    words = _PREFIX.sub("", text.strip()).strip() or text
+    if found := _NO_FIELD.search(text):
+        return _unknown_column(found)
+    if found := _NO_TABLE.search(text):
+        return errors.UnknownTableError(f'no table is called "{found["name"]}"')
+    if "ParserError" in text or "TokenizerError" in text:
+        return errors.SqlError(_parser_words(words))
+    if "Ambiguous reference" in text:
+        return errors.SqlError(words, hint="name the table: table.column")
+    if "laceholder" in text:
+        return errors.ParameterError(words)
+    if found := _MISSING.search(text):
+        path = found["path"] or found["path2"] or ""
+        return errors.MissingFileError(f"data file {path or '(unnamed)'} is not there", path=path)
+    if "permission denied" in text.lower():
+        return errors.AccessDeniedError(words, path="")
+    if "Parquet error" in text or "ParquetError" in text or "Parquet argument error" in text:
+        return errors.DataFileError(f"a data file cannot be read: {words}", hint="the file is damaged or is no Parquet file")
+    if "Resources exhausted" in text:
+        return errors.EngineError(words, hint="raise [engine] memory_limit, or read less")
+    if "Object Store error" in text or "Generic S3 error" in text or "IO error" in text:
+        return errors.StorageError(words)
+    if "This feature is not implemented" in text or "NotImplemented" in text:
+        return errors.NotSupportedError(words)
+    if "Internal error" in text or "panicked" in text:
+        return errors.InternalError(words, hint="please report this with the statement")
+    if "Error during planning" in text or "Schema error" in text or "type_coercion" in text:
+        return errors.SqlError(_without_internals(words))
+    return errors.EngineError(_without_internals(words))
+
+
+def position_of(error: BaseException) -> tuple[int, int] | None:
+    """Line and column, from 1, that DataFusion's parser gives; None where it gives none."""
+    found = _POSITION.search(str(error))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
+    name = _bare(found["name"])
+    valid = [_bare(v) for v in (found["valid"] or "").split(", ") if v]
+    close = found["close"]
+    hint = f'did you mean "{_bare(close)}"?' if close else errors.did_you_mean(name.rsplit(".", 1)[-1], [v.rsplit(".", 1)[-1] for v in valid])
+    return errors.UnknownColumnError(f'no column is called "{name}"', hint=hint, candidates=valid)
+
+
+def _bare(name: str) -> str:
+    return name.replace('"', "").strip().rstrip(".")
+
+
+def _parser_words(words: str) -> str:
+    found = re.search(r"(?:ParserError|TokenizerError)\(\"(.*?)\"\)", words, re.S)
+    return _POSITION.sub("", found[1] if found else words).strip()
+
+
+def _without_internals(words: str) -> str:
+    return words.split("\n\nbacktrace")[0].strip()

@@ -1,0 +1,288 @@
+"""Relations -> DataFrames.
+
+    Files               one native scan; per-file constants as literals over a few groups of files, or by a join on the file's name
+    WithoutPositions    an anti-join on (file name, row index), both of which the Parquet source supplies
+    Project             expressions
+    Counted             literals over rows without columns
+
+A per-file constant costs nothing where few files differ (a union of scans) and about 7 ns a row by a join where many do; `UNION_LIMIT` is where planning the union starts to cost
+more (benchmarks/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
+from datafusion import functions as f
+
+from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
+from lakesql.engines.datafusion.plan import scan_files
+from lakesql.errors import InternalError, MissingFileError, UnsupportedFeatureError
+from lakesql.location import engine_url, place
+from lakesql.relation import (
+    Batches,
+    CastTo,
+    Col,
+    ColumnMatch,
+    Counted,
+    Expression,
+    FileFormat,
+    Files,
+    Filter,
+    FirstNonNull,
+    Project,
+    Relabel,
+    Relation,
+    Scanned,
+    Sum,
+    Union,
+    Value,
+    WithoutPositions,
+    distinct_rows,
+)
+from lakesql.storage import Storage
+
+UNION_LIMIT = 16
+_FILE = "__lakesql_file"
+_KEY = "__lakesql_key"
+_POSITION = "__lakesql_position"
+_STAT_THREADS = 16
+_ROWS_PER_BATCH = 8192
+
+
+class Lowering:
+    """Lowers relations into one session context. Footers read for columns found by id are kept between statements."""
+
+    def __init__(self, context: SessionContext, storage: Storage, on_store: Callable[[str], None]) -> None:
+        self._context = context
+        self._storage = storage
+        self._on_store = on_store
+        self._footers = Footers(storage)
+
+    def frame(self, relation: Relation) -> DataFrame:
+        """The relation's rows, lazily. Checks that data files are there; Batches are loaded here."""
+        match relation:
+            case Files():
+                return self._files(relation)
+            case Batches(schema, load):
+                return self._table(_conforming(load(), schema))
+            case Counted():
+                return self._counted(relation)
+            case Project(input_, names, expressions):
+                frame = self.frame(input_)
+                return frame.select(*(_expression(e, frame).alias(n) for n, e in zip(names, expressions, strict=True)))
+            case Filter(input_, where):
+                return self.frame(input_).filter(column(where))
+            case Union(inputs):
+                return self._union([self.frame(i) for i in inputs])
+            case WithoutPositions():
+                return self._without_positions(relation)
+            case Scanned():
+                raise InternalError("a dataset of another library cannot be lowered by this engine yet")
+            case _:
+                raise InternalError(f"{type(relation).__name__} cannot be lowered by this engine yet")
+
+    # Files ---------------------------------------------------------------------------------------------------------------------------------------
+
+    def _files(self, files: Files, key: str | None = None) -> DataFrame:
+        """key: name of one more column, the file's name as the engine knows it: a cheaper join key than the path, for which a text is made per row."""
+        if files.format is not FileFormat.PARQUET:
+            raise UnsupportedFeatureError(f"data files in {files.format.value} are not supported yet", feature=f"{files.format.value} data files")
+        paths = files.files.column("path").to_pylist()
+        if not paths:
+            schema = files_schema(files)
+            return self._table((schema if key is None else schema.append(pa.field(key, pa.string()))).empty_table())
+        self._require(paths)
+        if files.match is ColumnMatch.BY_ID and len(files.schema):
+            return self._files_by_id(files, paths, key)
+        return self._group(files, list(range(len(paths))), paths, _plain(files.schema), None, key)
+
+    def _files_by_id(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
+        groups = group_by_layout(paths, files.schema, self._footers.schemas(paths), fallback_by_name=files.fallback_by_name)
+        return self._union([self._group(files, rows, [paths[r] for r in rows], g.schema, files.schema if g.renamed else None, key) for g, rows in groups])
+
+    def _group(self, files: Files, rows: list[int], paths: list[str], held: pa.Schema, wanted: pa.Schema | None, key: str | None) -> DataFrame:
+        """The files at `rows`, read as `held` and renamed to `wanted`, with constants, path and row index as the node asks."""
+        constants = files.constants.take(pa.array(rows)) if files.constants is not None else None
+        if wanted is None:
+            columns = [column(n) for n in held.names]
+        else:
+            columns = [_relabel(column(h.name), h.type, strip(w.type)).alias(w.name) for h, w in zip(held, wanted, strict=True)]
+        extra = [f.file_row_index().alias(files.row_index)] if files.row_index is not None else []
+        if files.file_path is not None and (prefix := common_prefix(paths)) is not None:
+            extra.insert(0, f.concat(lit(prefix), f.input_file_name()).alias(files.file_path))
+        elif files.file_path is not None:
+            path_column = pa.table({files.file_path: pa.array(paths, pa.string())})
+            constants = path_column if constants is None else constants.append_column(files.file_path, path_column.column(0))
+        names = files_schema(files).names
+        if key is not None:
+            extra.append(f.input_file_name().alias(key))
+            names = [*names, key]
+        if constants is None or constants.num_columns == 0:
+            return _ordered(self._scan(paths, held).select(*columns, *extra), names)
+        codes, distinct, groups = distinct_rows(constants, len(paths))
+        if groups <= UNION_LIMIT:
+            frames = []
+            for number in range(groups):
+                chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
+                literals = [lit(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
+                frames.append(_ordered(self._scan(chosen, held).select(*columns, *literals, *extra), names))
+            return self._union(frames)
+        known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
+        scan = self._scan(paths, held).select(*columns, *extra, f.input_file_name().alias(_FILE + "_here"))
+        joined = self._table(known).join(scan, how="inner", left_on=[_FILE], right_on=[_FILE + "_here"])
+        return _ordered(joined, names)
+
+    def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
+        for path in paths[:1]:
+            self._on_store(path)
+        return scan_files(self._context, [engine_url(p) for p in paths], as_views(schema))
+
+    def _require(self, paths: Sequence[str]) -> None:
+        """A listing over a file that is not there gives no rows and no error, so each is looked for first."""
+        if "://" in paths[0]:
+            with ThreadPoolExecutor(min(_STAT_THREADS, len(paths))) as pool:
+                sizes = list(pool.map(self._storage.size, paths))
+        else:
+            sizes = [self._storage.size(p) for p in paths]
+        for path, size in zip(paths, sizes, strict=True):
+            if size is None:
+                raise MissingFileError(f"data file {path} is not there", path=path)
+
+    # Deletes -------------------------------------------------------------------------------------------------------------------------------------
+
+    def _without_positions(self, node: WithoutPositions) -> DataFrame:
+        input_ = node.input
+        if not isinstance(input_, Files) or not isinstance(node.deletes, Batches):
+            deletes = self.frame(node.deletes).select(column("path").alias(_FILE), column("position").alias(_POSITION))
+            return _anti_join(self.frame(input_), deletes, [node.file_path, node.row_index], [_FILE, _POSITION])
+        rows = _conforming(node.deletes.load(), node.deletes.schema)
+        if input_.files.num_rows == 1:
+            positions = rows.filter(pc.equal(rows.column("path"), input_.files.column("path")[0])).select(["position"]).rename_columns([_POSITION])
+            return _anti_join(self._files(input_), self._table(positions), [node.row_index], [_POSITION])
+        paths = pc.dictionary_encode(rows.column("path")).combine_chunks()
+        names = pa.array([engine_name(p) for p in paths.dictionary.to_pylist()], pa.string())
+        known = pa.table({_FILE: pa.DictionaryArray.from_arrays(paths.indices, names).cast(pa.string()), _POSITION: rows.column("position")})
+        joined = _anti_join(self._files(input_, key=_KEY), self._table(known), [_KEY, node.row_index], [_FILE, _POSITION])
+        return _ordered(joined, files_schema(input_).names)
+
+    # Rows in memory ------------------------------------------------------------------------------------------------------------------------------
+
+    def _counted(self, counted: Counted) -> DataFrame:
+        """Few groups become literals over rows without columns, which the optimiser counts without reading; many become small batches used again and again."""
+        groups = counted.groups
+        absent = [n for n in counted.schema.names if n not in groups.column_names]
+        nulls = [lit(pa.scalar(None, strip(counted.schema.field(n).type))).alias(n) for n in absent]
+        counts = counted.row_counts.to_pylist()
+        if not counts:
+            return self._table(_plain(counted.schema).empty_table())
+        if len(counts) <= UNION_LIMIT:
+            frames = []
+            for number, count in enumerate(counts):
+                literals = [lit(groups.column(n)[number]).alias(n) for n in groups.column_names]
+                blank = self._context.read_batches([pa.record_batch({_FILE: pa.nulls(count)})])
+                frames.append(_ordered(blank.select(*literals, *nulls), counted.schema.names))
+            return self._union(frames)
+        batches = []
+        for number, count in enumerate(counts):
+            row = groups.slice(number, 1)
+            columns = [pa.repeat(c[0], min(count, _ROWS_PER_BATCH)) for c in row.columns] if count else []
+            if count:
+                full = pa.RecordBatch.from_arrays(columns, schema=groups.schema)
+                batches += [full] * (count // full.num_rows)
+                if rest := count % full.num_rows:
+                    batches.append(full.slice(0, rest))
+        return _ordered(self._context.read_batches(batches).select(*(column(n) for n in groups.column_names), *nulls), counted.schema.names)
+
+    def _table(self, table: pa.Table) -> DataFrame:
+        batches = table.to_batches() or [pa.RecordBatch.from_arrays([pa.array([], type=x.type) for x in table.schema], schema=table.schema)]
+        return self._context.read_batches(batches)
+
+    def _union(self, frames: Sequence[DataFrame]) -> DataFrame:
+        if not frames:
+            raise InternalError("a union of nothing")
+        whole = frames[0]
+        for frame in frames[1:]:
+            whole = whole.union(frame)
+        return whole
+
+
+def files_schema(files: Files) -> pa.Schema:
+    """The columns a Files node gives, in order."""
+    fields = [pa.field(x.name, strip(x.type)) for x in files.schema]
+    if files.constants is not None:
+        fields += list(files.constants.schema)
+    if files.file_path is not None:
+        fields.append(pa.field(files.file_path, pa.string()))
+    if files.row_index is not None:
+        fields.append(pa.field(files.row_index, pa.int64()))
+    return pa.schema(fields)
+
+
+def common_prefix(paths: Sequence[str]) -> str | None:
+    """What stands before the engine's name in every path; None where paths differ in it."""
+    prefixes = {p[: len(p) - len(n)] if p.endswith(n := engine_name(p)) else None for p in paths}
+    return prefixes.pop() if len(prefixes) == 1 else None
+
+
+def engine_name(path: str) -> str:
+    """What `input_file_name()` gives for a path: the key within its store, not encoded."""
+    return place(path).key.lstrip("/")
+
+
+def column(name: str) -> Expr:
+    """A column by its exact name; DataFusion would take dots and capitals apart."""
+    quoted = name.replace('"', '""')
+    return col(f'"{quoted}"')
+
+
+def as_views(schema: pa.Schema) -> pa.Schema:
+    """Top-level text and bytes as views, which the engine reads faster."""
+    views = {pa.string(): pa.string_view(), pa.binary(): pa.binary_view()}
+    return pa.schema([pa.field(x.name, views.get(x.type, x.type)) for x in schema])
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(x.name, strip(x.type)) for x in schema])
+
+
+def _ordered(frame: DataFrame, names: Sequence[str]) -> DataFrame:
+    return frame.select(*(column(n) for n in names))
+
+
+def _anti_join(frame: DataFrame, deletes: DataFrame, left: list[str], right: list[str]) -> DataFrame:
+    return frame.join(deletes, how="anti", left_on=left, right_on=right)
+
+
+def _conforming(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    if table.schema.names != schema.names:
+        raise InternalError(f"a metadata table gave columns {table.schema.names} instead of {schema.names}")
+    return table.cast(schema)
+
+
+def _expression(expression: Expression, input_: DataFrame) -> Expr:
+    match expression:
+        case Col(name):
+            return column(name)
+        case Value(scalar):
+            return lit(scalar)
+        case CastTo(inner, type_):
+            return _expression(inner, input_).cast(type_)
+        case Relabel(inner, type_):
+            value = _expression(inner, input_)
+            return _relabel(value, input_.select(value).schema().field(0).type, type_)
+        case FirstNonNull(inputs):
+            return f.coalesce(*(_expression(i, input_) for i in inputs))
+        case Sum(left, right):
+            return _expression(left, input_) + _expression(right, input_)
+
+
+def _relabel(value: Expr, held: pa.DataType, wanted: pa.DataType) -> Expr:
+    """The value under other field names; the layout is the same, so no data is copied."""
+    if held == wanted:
+        return value
+    return udf(lambda array: array.view(wanted), [held], wanted, "immutable", f"relabel_{abs(hash((held, wanted)))}")(value)

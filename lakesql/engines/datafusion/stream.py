@@ -1,0 +1,79 @@
+"""A running statement: record batches pulled through an event loop of our own, so that waiting for one can be interrupted.
+
+DataFusion's blocking calls do not notice Ctrl-C or another thread's wish to cancel. Awaiting a batch in a background loop and dropping the stream does: the caller is free
+at once. What keeps running for a while is a join that has already begun a batch (a known limit of the engine).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from lakesql.engines.datafusion.faults import translate
+from lakesql.errors import QueryCancelledError
+
+
+class Stream:
+    """Rows of one statement (`engines.Rows`). May be iterated once; close() stops it and may be called from any thread, more than once."""
+
+    def __init__(self, frame: Any, schema: pa.Schema) -> None:
+        self.schema = schema
+        self._frame = frame
+        self._stream: Any = None
+        self._pending: Future[Any] | None = None
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while (batch := self._next()) is not None:
+            if batch.num_rows:
+                yield as_schema(batch, self.schema)
+
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            pending, self._stream = self._pending, None
+        if pending is not None:
+            pending.cancel()
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._lock:
+            if self._closed.is_set():
+                raise QueryCancelledError("the statement was cancelled")
+            self._pending = pending = asyncio.run_coroutine_threadsafe(self._pull(), _loop())
+        try:
+            return pending.result()
+        except (CancelledError, asyncio.CancelledError) as error:
+            raise QueryCancelledError("the statement was cancelled") from error
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        except Exception as error:  # datafusion-python raises bare Exception and ValueError
+            raise translate(error) from error
+
+    async def _pull(self) -> pa.RecordBatch | None:
+        if self._stream is None:
+            self._stream = self._frame.execute_stream()
+        try:
+            return (await self._stream.__anext__()).to_pyarrow()
+        except StopAsyncIteration:
+            return None
+
+
+def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with its columns in the types of `schema`: text and bytes that the engine keeps as views become plain ones."""
+    columns = [c if c.type == f.type else c.cast(f.type) for c, f in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else batch
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="lakesql-engine", daemon=True).start()
+    return loop
