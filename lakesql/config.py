@@ -1,0 +1,298 @@
+"""lakesql.toml: catalogs, tables, stores, the engine, the session. Read whole, checked whole; a key nobody knows is an error that says where it is.
+
+    [catalogs.lake]                         # a directory of tables
+    type = "directory"
+    path = "lake"                           # relative paths are relative to this file
+    schema = "shop"                         # what tables directly below it are under; default "default"
+    format = "delta"                        # of all its tables; default: recognised by marker files
+
+    [catalogs.lake.tables.shop.orders]      # one table, said or corrected by hand
+    path = "s3://bucket/orders"
+    format = "iceberg"
+    options = { key = "value" }             # for the format's reader
+
+    [catalogs.crm]                          # no directory: the tables listed, and no others
+    type = "tables"
+
+    [tables]                                # names that need no catalog
+    events = "data/events"                  # or a table with path, format, options
+
+    [storage."s3://bucket"]                 # or "s3://" for all buckets; options: store_options.OPTIONS
+    secret_access_key = "env:BUCKET_SECRET" # env:NAME and file:PATH are looked up when the store is first used
+
+    [engine]
+    name = "datafusion"
+    memory_limit = "4GB"
+    target_partitions = 8
+    batch_size = 8192
+    timeout = 60                            # seconds
+    allow_write = false
+
+    [session]
+    time_zone = "UTC"
+    as_of = "2026-01-01T00:00:00Z"
+    catalog = "lake"
+    schema = "shop"
+
+    [reader]
+    metadata_cache = "256MB"
+    metadata_file_limit = "2GB"
+
+    [reader.delta]                          # options for all tables of a format
+    key = "value"
+
+`find` looks in this order and takes the first that is there: a path given, the file named by LAKESQL_CONFIG, `lakesql.toml` in the working directory,
+`$XDG_CONFIG_HOME/lakesql/config.toml` (`~/.config` where that is not set). Files are never merged; `Config.source` says which one won.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from lakesql.errors import ConfigError
+from lakesql.location import absolute, place
+from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES
+from lakesql.store_options import FLAGS, OPTIONS, Options
+from lakesql.toml_section import Section, TomlFile
+
+FILE_NAME = "lakesql.toml"
+VARIABLE = "LAKESQL_CONFIG"
+
+FORMAT_NAMES = ("delta", "iceberg", "paimon", "hudi", "lance")
+
+KEYS: dict[str, str] = {
+    "catalogs.NAME.type": '"directory": the tables below `path`; "tables": those listed, and no others. Default: "directory" where there is a path',
+    "catalogs.NAME.path": "the directory",
+    "catalogs.NAME.schema": 'the schema of tables directly below the directory, and the catalog\'s default schema; default "default"',
+    "catalogs.NAME.format": "the format of all its tables; default: recognised by marker files",
+    "catalogs.NAME.tables.SCHEMA.TABLE.path": "where the table is",
+    "catalogs.NAME.tables.SCHEMA.TABLE.format": "its format; default: recognised by marker files",
+    "catalogs.NAME.tables.SCHEMA.TABLE.options": "options for the format's reader",
+    "tables.TABLE.path": 'where the table is; `TABLE = "path"` says the same',
+    "tables.TABLE.format": "its format; default: recognised by marker files",
+    "tables.TABLE.options": "options for the format's reader",
+    **{f"storage.URL.{key}": f"{kind.name}: {meaning}" for kind, keys in OPTIONS.items() for key, meaning in keys.items()},
+    "engine.name": 'which engine runs statements; default "datafusion"',
+    "engine.memory_limit": 'memory the engine may use before it spills, in bytes or as "4GB"; default: no limit',
+    "engine.target_partitions": "how many streams the engine works on at once; default: one per core",
+    "engine.batch_size": "rows per batch; default 8192",
+    "engine.timeout": "seconds after which a statement is stopped; default: never",
+    "engine.allow_write": "whether statements may write files (COPY); default false",
+    "session.time_zone": 'the time zone of timestamps without one in AS OF, and of now(); default "UTC"',
+    "session.as_of": "an instant: every table is read as it was then, unless the statement says otherwise",
+    "session.catalog": "the catalog of names without one; default: the only catalog",
+    "session.schema": "the schema of names without one; default: the catalog's default schema",
+    "reader.metadata_cache": 'memory for metadata files that never change; default "256MB"',
+    "reader.metadata_file_limit": 'no metadata file above this size is read; default "2GB"',
+    "reader.FORMAT.KEY": "an option for every table of a format",
+}
+"""Every key lakesql.toml knows, with its meaning; words in capitals stand for names."""
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """A table that is named in the file. path: a location, absolute."""
+
+    path: str
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CatalogConfig:
+    """A catalog. type: "directory" or "tables"; path: the directory's location, None for "tables"; tables: by schema and name."""
+
+    name: str
+    type: str
+    path: str | None = None
+    schema: str = "default"
+    format: str | None = None
+    tables: Mapping[tuple[str, str], TableConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    """Options of one bucket (`s3://bucket`), or of all stores of a scheme (`s3://`): values, or references (`env:NAME`, `file:PATH`). Secrets do not show."""
+
+    url: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """The engine and its limits; None leaves the engine's own default."""
+
+    name: str = "datafusion"
+    memory_limit_bytes: int | None = None
+    target_partitions: int | None = None
+    batch_size: int | None = None
+    timeout_seconds: float | None = None
+    allow_write: bool = False
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """What a session starts with. as_of: text, as a statement would give it."""
+
+    time_zone: str = "UTC"
+    as_of: str | None = None
+    catalog: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True)
+class ReaderConfig:
+    """Reading metadata. formats: options for all tables of a format, by its name."""
+
+    metadata_cache_bytes: int = 256 << 20
+    metadata_file_limit_bytes: int = DEFAULT_FILE_LIMIT_BYTES
+    formats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration file, or the defaults. source: the file, None for the defaults; relative paths in it are already absolute."""
+
+    source: str | None = None
+    catalogs: tuple[CatalogConfig, ...] = ()
+    tables: Mapping[str, TableConfig] = field(default_factory=dict)
+    storage: tuple[StorageConfig, ...] = ()
+    engine: EngineConfig = EngineConfig()
+    session: SessionConfig = SessionConfig()
+    reader: ReaderConfig = ReaderConfig()
+
+    def without_names(self) -> Config:
+        """The same stores, engine, reader and time zone, but no catalogs, tables, or defaults that are about them: for a session on another target."""
+        return replace(self, catalogs=(), tables={}, session=SessionConfig(time_zone=self.session.time_zone))
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """The configuration in a file. Raises ConfigError, which names the file and, where it is about a key, the key and its line."""
+    source = absolute(path)
+    try:
+        with open(source, "rb") as file:
+            text = file.read().decode()
+    except FileNotFoundError as error:
+        raise ConfigError(f'there is no configuration file "{source}"') from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f'cannot read the configuration file "{source}": {getattr(error, "strerror", None) or error}') from error
+    return parse(text, source)
+
+
+def parse(text: str, source: str) -> Config:
+    """The configuration in a text; source: the file's absolute path, for messages and relative paths. Raises ConfigError."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {str(error)[:1].lower()}{str(error)[1:]}", hint="the file is TOML: https://toml.io") from error
+    file = TomlFile(source, text)
+    root = Section(file, (), values)
+    config = Config(
+        source,
+        tuple(_catalog(s) for s in root.sections("catalogs")),
+        {s.path[-1]: _table(s) for s in root.sections("tables", shorthand="path")},
+        tuple(_storage(s) for s in root.sections("storage")),
+        _engine(root.section("engine")),
+        _session(root.section("session")),
+        _reader(root.section("reader")),
+    )
+    root.finish()
+    return config
+
+
+def find(start: str | os.PathLike[str] | None = None, path: str | os.PathLike[str] | None = None) -> Config:
+    """The configuration that applies in the directory `start` (default: the working directory): see the module's text for the order. The defaults where there
+    is none.
+    """
+    given = path if path is not None else os.environ.get(VARIABLE)
+    if given:
+        return load(given)
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    for candidate in (os.path.join(absolute(start or os.curdir), FILE_NAME), os.path.join(home, "lakesql", "config.toml")):
+        if os.path.isfile(candidate):
+            return load(candidate)
+    return Config()
+
+
+# The sections ------------------------------------------------------------------------------------------------------------------------------------------
+
+
+def _catalog(section: Section) -> CatalogConfig:
+    path = section.location("path")
+    kind = section.choice("type", ("directory", "tables")) or ("directory" if path else "tables")
+    if (kind == "directory") != (path is not None):
+        needs = "needs a path: the directory of its tables" if kind == "directory" else 'of type "tables" has no path'
+        raise section.error(f"the catalog {needs}")
+    tables = {(s.path[-1], t.path[-1]): _table(t) for s in section.sections("tables") for t in s.all_sections()}
+    name = section.path[-1]
+    config = CatalogConfig(name, kind, path, section.text("schema") or "default", section.choice("format", FORMAT_NAMES), tables)
+    section.finish()
+    return config
+
+
+def _table(section: Section) -> TableConfig:
+    path = section.location("path")
+    if path is None:
+        raise section.error("a table needs a path")
+    options = section.section("options")
+    table = TableConfig(path, section.choice("format", FORMAT_NAMES), options.texts())
+    section.finish()
+    return table
+
+
+def _storage(section: Section) -> StorageConfig:
+    url = section.path[-1]
+    scheme_only = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+)://", url)
+    if "://" not in url:
+        raise section.error(f'"{url}" is no store', hint='name a bucket, [storage."s3://bucket"], or all of a scheme, [storage."s3://"]')
+    kind = place(f"{url}any" if scheme_only else url).kind
+    known = OPTIONS[kind]
+    values = dict(section.values)
+    for key, value in values.items():
+        if key not in known:
+            raise section.unknown(key, known)
+        if key in FLAGS and not isinstance(value, bool):
+            raise section.error(f"{key} must be true or false", key)
+        if key not in FLAGS and (not isinstance(value, str) or not value):
+            raise section.error(f"{key} must be a text", key)
+    texts: dict[str, str] = {k: str(v).lower() if isinstance(v, bool) else v for k, v in values.items()}
+    for key, text in texts.items():
+        if text.startswith("file:"):
+            texts[key] = f"file:{absolute(text.removeprefix('file:'), section.file.folder)}"
+        elif key == "service_account" and not text.startswith("env:"):
+            texts[key] = absolute(text, section.file.folder)
+    return StorageConfig(f"{kind.value}://" if scheme_only else place(url).store, Options(texts))
+
+
+def _engine(section: Section) -> EngineConfig:
+    config = EngineConfig(
+        name=section.text("name") or "datafusion",
+        memory_limit_bytes=section.size("memory_limit"),
+        target_partitions=section.count("target_partitions"),
+        batch_size=section.count("batch_size"),
+        timeout_seconds=section.seconds("timeout"),
+        allow_write=section.flag("allow_write"),
+    )
+    section.finish()
+    return config
+
+
+def _session(section: Section) -> SessionConfig:
+    config = SessionConfig(
+        time_zone=section.text("time_zone") or "UTC", as_of=section.instant("as_of"), catalog=section.text("catalog"), schema=section.text("schema")
+    )
+    section.finish()
+    return config
+
+
+def _reader(section: Section) -> ReaderConfig:
+    default = ReaderConfig()
+    cache, limit = section.size("metadata_cache"), section.size("metadata_file_limit")
+    formats = {name: section.section(name).texts() for name in FORMAT_NAMES if name in section.values}
+    section.known.update(FORMAT_NAMES)
+    section.finish()
+    return ReaderConfig(default.metadata_cache_bytes if cache is None else cache, default.metadata_file_limit_bytes if limit is None else limit, formats)

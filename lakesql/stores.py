@@ -1,0 +1,203 @@
+"""Which storage a path is read from: a router over local files and object stores, with each store's options from lakesql.toml, the environment, or the machine.
+
+A session has one router, and reads every table through it: a table may point into other buckets.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from lakesql.config import StorageConfig
+from lakesql.errors import ConfigError
+from lakesql.location import Kind, Place, place
+from lakesql.object_storage import ObjectStorage
+from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, CachedStorage, Entry, LocalStorage, Storage
+from lakesql.store_options import OPTIONS, Options
+
+
+@dataclass(frozen=True)
+class EngineStore:
+    """What an engine needs to read data files below `url` itself; `location.engine_url` gives its files' URLs.
+
+    options: resolved, named as in store_options.OPTIONS, secrets hidden when printed; what is absent comes from the environment. For DataFusion 55,
+    registered under `url`:
+
+        S3     AmazonS3        bucket_name = bucket; region, access_key_id, secret_access_key, session_token, endpoint as they are; allow_http as a bool
+        GCS    GoogleCloud     bucket_name = bucket; service_account_path = service_account
+        AZURE  MicrosoftAzure  container_name = bucket; account, access_key, bearer_token, client_id, client_secret, tenant_id as they are;
+                               use_emulator = emulator and allow_http as bools; sas_query_pairs = the (name, value) pairs of sas_token
+
+    environment: variables that must be set while the store is made, because the class has no argument for what they say (anonymous, virtual_hosted).
+    """
+
+    kind: Kind
+    url: str
+    bucket: str
+    options: Options
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """See the class."""
+        names = {"anonymous": "AWS_SKIP_SIGNATURE", "virtual_hosted": "AWS_VIRTUAL_HOSTED_STYLE_REQUEST"}
+        return {variable: "true" for option, variable in names.items() if self.options.flag(option)}
+
+
+class Stores:
+    """Every store a session reads, each opened when a path first needs it. Implements Storage; thread-safe."""
+
+    def __init__(self, configured: Sequence[StorageConfig] = (), file_limit_bytes: int = DEFAULT_FILE_LIMIT_BYTES) -> None:
+        self._configured = {c.url: c.options for c in configured}
+        self._file_limit_bytes = file_limit_bytes
+        self._local = LocalStorage(file_limit_bytes)
+        self._opened: dict[str, ObjectStorage] = {}
+        self._lock = threading.Lock()
+
+    def for_path(self, path: str) -> Storage:
+        """The storage that reads a path. Raises ConfigError, UnsupportedFeatureError."""
+        if path.startswith("/"):
+            return self._local
+        at = place(path)
+        if at.kind is Kind.LOCAL:
+            return self._local
+        with self._lock:
+            if at.store not in self._opened:
+                self._opened[at.store] = ObjectStorage(at, self._options(at), self._file_limit_bytes)
+            return self._opened[at.store]
+
+    def engine_store(self, path: str) -> EngineStore | None:
+        """The store an engine must know to read data at a path; None for local files."""
+        at = place(path)
+        return None if at.kind is Kind.LOCAL else EngineStore(at.kind, at.store, at.bucket, self._options(at))
+
+    def list(self, folder: str, *, start_after: str | None = None) -> Iterator[Entry]:
+        """See Storage."""
+        return self.for_path(folder).list(folder, start_after=start_after)
+
+    def read(self, path: str) -> bytes:
+        """See Storage."""
+        return self.for_path(path).read(path)
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """See Storage."""
+        return self.for_path(path).read_range(path, offset, length)
+
+    def size(self, path: str) -> int | None:
+        """See Storage."""
+        return self.for_path(path).size(path)
+
+    def open(self, path: str) -> pa.NativeFile:
+        """See Storage."""
+        return self.for_path(path).open(path)
+
+    def _options(self, at: Place) -> Options:
+        """The options of a bucket; those of its scheme where it has none of its own. The two are never mixed, lest one's key meet the other's secret."""
+        for url in (at.store, f"{at.kind.value}://{at.bucket}", f"{at.kind.value}://"):
+            if url in self._configured:
+                return resolved(at, self._configured[url])
+        return resolved(at, {})
+
+
+def for_path(path: str, options: Mapping[str, str] | None = None) -> Storage:
+    """The storage for one path, with options as under [storage] in lakesql.toml. Raises ConfigError for an option its store does not have."""
+    at = place(path)
+    for key in options or {}:
+        if key not in OPTIONS[at.kind]:
+            raise ConfigError(f'a {at.kind.value}:// store has no option "{key}"', hint=f"it has {', '.join(OPTIONS[at.kind]) or 'none'}")
+    return Stores([StorageConfig(at.store, Options(options))] if options else ()).for_path(path)
+
+
+def engine_store(storage: Storage, path: str) -> EngineStore | None:
+    """`Stores.engine_store`, through a cache; None where the storage is not a router."""
+    inner = storage.inner if isinstance(storage, CachedStorage) else storage
+    return inner.engine_store(path) if isinstance(inner, Stores) else None
+
+
+def resolved(at: Place, said: Mapping[str, str]) -> Options:
+    """Options ready to use: references looked up, and what the environment or the machine's files say where the options and obstore do not.
+
+    Raises ConfigError for a reference that leads nowhere.
+    """
+    options = {key: _looked_up(key, value, at) for key, value in said.items()}
+    match at.kind:
+        case Kind.S3:
+            options |= _aws_profile(options)
+            endpoint = options.get("endpoint") or next(
+                (v for n in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") if (v := os.environ.get(n))), None
+            )
+            if endpoint:
+                options["endpoint"] = endpoint
+                options.setdefault("allow_http", str(endpoint.lower().startswith("http://")).lower())
+        case Kind.GCS:
+            path = _environment("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_APPLICATION_CREDENTIALS")
+            if path and "service_account" not in options:
+                options["service_account"] = path
+        case Kind.AZURE if at.account:
+            options["account"] = at.account
+    return Options(options)
+
+
+def _environment(*names: str) -> str | None:
+    """The first of some environment variables that is set."""
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _looked_up(key: str, value: str, at: Place) -> str:
+    """The value a reference stands for; a value that is none is itself."""
+    if value.startswith("env:"):
+        name = value.removeprefix("env:")
+        found = os.environ.get(name)
+        if not found:
+            raise ConfigError(f"{key} of {at.store} is to be in the environment variable {name}, which is not set")
+        return found
+    if value.startswith("file:"):
+        path = value.removeprefix("file:")
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f'{key} of {at.store} is to be in the file "{path}", which cannot be read: {getattr(error, "strerror", None) or error}') from None
+    return value
+
+
+def _aws_profile(options: Mapping[str, str]) -> dict[str, str]:
+    """Keys and region from the AWS shared files, where neither options nor environment give keys, as the AWS tools do; obstore and the engine do not read them.
+
+    A profile that was named must be there and hold keys; without a name, `default` is used if it does.
+    """
+    named = options.get("profile") or os.environ.get("AWS_PROFILE")
+    given = "access_key_id" in options or options.get("anonymous") == "true" or (not options.get("profile") and "AWS_ACCESS_KEY_ID" in os.environ)
+    if given:
+        return {}
+    home = os.path.join(os.path.expanduser("~"), ".aws")
+    profile = named or "default"
+    keys = _ini(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, "credentials"), profile)
+    more = _ini(os.environ.get("AWS_CONFIG_FILE") or os.path.join(home, "config"), profile if profile == "default" else f"profile {profile}")
+    found = {**more, **keys}
+    names = {"aws_access_key_id": "access_key_id", "aws_secret_access_key": "secret_access_key", "aws_session_token": "session_token"}
+    result = {ours: found[theirs] for theirs, ours in names.items() if found.get(theirs)}
+    if options.get("profile") and "access_key_id" not in result:
+        raise ConfigError(
+            f'the AWS profile "{profile}" holds no keys in the shared credentials file',
+            hint="single sign-on and role profiles: export keys with `aws configure export-credentials --format env`",
+        )
+    if result and found.get("region") and "region" not in options and not os.environ.get("AWS_REGION") and not os.environ.get("AWS_DEFAULT_REGION"):
+        result["region"] = found["region"]
+    return result
+
+
+def _ini(path: str, section: str) -> dict[str, str]:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        with open(path, encoding="utf-8") as file:
+            parser.read_file(file)
+    except (OSError, UnicodeDecodeError):
+        return {}
+    except configparser.Error as error:
+        raise ConfigError(f'cannot read "{path}": it is no AWS configuration file (line {getattr(error, "lineno", "unknown")})') from None
+    return dict(parser.items(section)) if parser.has_section(section) else {}
