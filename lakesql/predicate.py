@@ -212,7 +212,7 @@ def columns_of(predicate: Predicate) -> frozenset[ColumnPath]:
     """Every column the predicate reads."""
     match predicate:
         case And(parts) | Or(parts):
-            return frozenset().union(*(columns_of(p) for p in parts))
+            return frozenset[ColumnPath]().union(*(columns_of(p) for p in parts))
         case Constant():
             return frozenset()
         case Opaque(columns=columns):
@@ -222,18 +222,37 @@ def columns_of(predicate: Predicate) -> frozenset[ColumnPath]:
 
 
 def literal(value: pa.Scalar) -> str:
-    """A value as SQL would write it, for messages and EXPLAIN."""
+    """A value as SQL would write it, for messages and EXPLAIN. Never raises: bounds come from untrusted metadata and may hold what has no spelling.
+
+    >>> literal(pa.scalar("it's")), literal(pa.scalar(0, pa.date32())), literal(pa.scalar(b"\\x01", pa.binary()))
+    ("'it''s'", "DATE '1970-01-01'", "X'01'")
+    """
+    if pa.types.is_dictionary(value.type):
+        value = value.value
     if not value.is_valid:
         return "NULL"
     type_ = value.type
     if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
-        return "'" + value.as_py().replace("'", "''") + "'"
+        text: str = value.as_buffer().to_pybytes().decode("utf-8", "replace")
+        return "'" + text.replace("'", "''") + "'"
     if pa.types.is_timestamp(type_):
-        return f"TIMESTAMP '{value.cast(pa.string()).as_py()}'"
+        return f"TIMESTAMP '{_spelled(value)}'"
     if pa.types.is_date(type_):
-        return f"DATE '{value.cast(pa.string()).as_py()}'"
+        return f"DATE '{_spelled(value)}'"
+    if pa.types.is_time(type_):
+        return f"TIME '{_spelled(value)}'"
+    if pa.types.is_duration(type_):
+        return f"{value.value} {type_.unit}"
     if pa.types.is_boolean(type_):
         return "TRUE" if value.as_py() else "FALSE"
     if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_) or pa.types.is_binary_view(type_):
-        return "X'" + value.as_py().hex().upper() + "'"
+        return f"X'{value.as_buffer().to_pybytes().hex().upper()}'"
     return str(value.as_py())
+
+
+def _spelled(value: pa.Scalar) -> str:
+    """A date or time in digits; its raw number where Arrow has none, as beyond the calendar or in an unknown time zone."""
+    try:
+        return str(value.cast(pa.string()).as_py())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return str(value.value)
