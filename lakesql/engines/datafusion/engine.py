@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from lakesql.engines.datafusion.faults import translate
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
 from lakesql.engines.datafusion.plan import placeholder
 from lakesql.engines.datafusion.stores import ObjectStores
-from lakesql.engines.datafusion.stream import Stream
+from lakesql.engines.datafusion.stream import Stream, naming
 from lakesql.errors import InternalError
 from lakesql.relation import Relation
 from lakesql.storage import Storage
@@ -59,18 +59,20 @@ class DataFusionEngine:
         self._lock = threading.Lock()
 
     def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
-        with _translated():
+        with self._lock, _translated():
             views = {name: as_views(schema) for name, schema in tables.items()}
             frames = {name: placeholder(self._context, name, schema) for name, schema in views.items()}
             with self._registered(frames):
                 return read_plan(self._plan(sql, parameters).optimized_logical_plan(), views)
 
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
-        with _translated():
+        suspects: list[str] = []
+        with self._lock, _translated(suspects):
+            self._lowering.suspects = suspects
             frames = {name: _guarded(self._lowering.frame(r), bound.sensitive.get(name, frozenset())) for name, r in relations.items()}
             with self._registered(frames):
                 frame = self._plan(sql, parameters)
-            return Stream(frame, plain(frame.schema()))
+            return Stream(frame, plain(frame.schema()), suspects)
 
     def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
         with _translated():
@@ -85,16 +87,15 @@ class DataFusionEngine:
     @contextmanager
     def _registered(self, frames: Mapping[str, DataFrame]) -> Iterator[None]:
         """The frames under their names while a statement is planned; a planned statement keeps what it needs of them."""
-        with self._lock:
-            registered = []
-            try:
-                for name, frame in frames.items():
-                    self._context.register_view(name, frame)
-                    registered.append(name)
-                yield
-            finally:
-                for name in registered:
-                    self._context.deregister_table(name)
+        registered = []
+        try:
+            for name, frame in frames.items():
+                self._context.register_view(name, frame)
+                registered.append(name)
+            yield
+        finally:
+            for name in registered:
+                self._context.deregister_table(name)
 
 
 def plain(schema: pa.Schema) -> pa.Schema:
@@ -138,10 +139,8 @@ def _new_context(memory_limit_bytes: int | None, target_partitions: int | None, 
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(suspects: Sequence[str] = ()) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raise translate(error) from error
-    except Exception as error:  # datafusion-python raises bare Exception
-        raise translate(error) from error
+    except Exception as error:  # datafusion-python raises bare Exception, ValueError and TypeError
+        raise naming(translate(error), suspects) from error

@@ -101,7 +101,7 @@ def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field]) -> list[pa.Fiel
         else:
             name = field.name
             while name in taken:
-                name = f"{name}\x00absent"
+                name = f"{name} (absent)"
             taken.add(name)
             fields.append(pa.field(name, strip(field.type)))
     return fields

@@ -21,8 +21,8 @@ from datafusion import functions as f
 
 from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
 from lakesql.engines.datafusion.plan import scan_files
-from lakesql.errors import InternalError, MissingFileError, UnsupportedFeatureError
-from lakesql.location import engine_url, place
+from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
+from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
     Batches,
     CastTo,
@@ -62,6 +62,8 @@ class Lowering:
         self._storage = storage
         self._on_store = on_store
         self._footers = Footers(storage)
+        self.suspects: list[str] = []
+        """Files of the statement being lowered whose size is not what metadata says: no error yet, but the first thing to know if one cannot be read."""
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation's rows, lazily. Checks that data files are there; Batches are loaded here."""
@@ -96,7 +98,7 @@ class Lowering:
         if not paths:
             schema = files_schema(files)
             return self._table((schema if key is None else schema.append(pa.field(key, pa.string()))).empty_table())
-        self._require(paths)
+        self._require(paths, files.files.column("size_bytes").to_pylist())
         if files.match is ColumnMatch.BY_ID and len(files.schema):
             return self._files_by_id(files, paths, key)
         return self._group(files, list(range(len(paths))), paths, _plain(files.schema), None, key)
@@ -142,16 +144,20 @@ class Lowering:
             self._on_store(path)
         return scan_files(self._context, [engine_url(p) for p in paths], as_views(schema))
 
-    def _require(self, paths: Sequence[str]) -> None:
-        """A listing over a file that is not there gives no rows and no error, so each is looked for first."""
-        if "://" in paths[0]:
+    def _require(self, paths: Sequence[str], expected: Sequence[int | None]) -> None:
+        """A listing over a file that is not there, or is empty, gives no rows and no error, so each is looked for first."""
+        if is_local(paths[0]):
+            sizes = [self._storage.size(p) for p in paths]
+        else:
             with ThreadPoolExecutor(min(_STAT_THREADS, len(paths))) as pool:
                 sizes = list(pool.map(self._storage.size, paths))
-        else:
-            sizes = [self._storage.size(p) for p in paths]
-        for path, size in zip(paths, sizes, strict=True):
+        for path, size, promised in zip(paths, sizes, expected, strict=True):
             if size is None:
                 raise MissingFileError(f"data file {path} is not there", path=path)
+            if size == 0:
+                raise DataFileError(f"data file {path} is empty", hint="it was not written whole, or has been overwritten")
+            if promised is not None and size != promised:
+                self.suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
 
     # Deletes -------------------------------------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import cache
 from typing import Any
@@ -16,13 +16,14 @@ from typing import Any
 import pyarrow as pa
 
 from lakesql.engines.datafusion.faults import translate
-from lakesql.errors import QueryCancelledError
+from lakesql.errors import DataFileError, Error, QueryCancelledError
 
 
 class Stream:
     """Rows of one statement (`engines.Rows`). May be iterated once; close() stops it and may be called from any thread, more than once."""
 
-    def __init__(self, frame: Any, schema: pa.Schema) -> None:
+    def __init__(self, frame: Any, schema: pa.Schema, suspects: Sequence[str] = ()) -> None:
+        self._suspects = suspects
         self.schema = schema
         self._frame = frame
         self._stream: Any = None
@@ -55,7 +56,7 @@ class Stream:
             self.close()
             raise
         except Exception as error:  # datafusion-python raises bare Exception and ValueError
-            raise translate(error) from error
+            raise naming(translate(error), self._suspects) from error
 
     async def _pull(self) -> pa.RecordBatch | None:
         if self._stream is None:
@@ -64,6 +65,14 @@ class Stream:
             return (await self._stream.__anext__()).to_pyarrow()
         except StopAsyncIteration:
             return None
+
+
+def naming(error: Error, suspects: Sequence[str]) -> Error:
+    """The error with the files most likely at fault: the engine's own message names none."""
+    if not isinstance(error, DataFileError) or not suspects:
+        return error
+    more = f" (and {len(suspects) - 3} more)" if len(suspects) > 3 else ""
+    return DataFileError(f"{error.message}; {'; '.join(suspects[:3])}{more}", hint=error.hint)
 
 
 def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

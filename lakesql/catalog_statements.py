@@ -1,0 +1,176 @@
+"""Statements about names and settings: SHOW, DESCRIBE, SET, views. None of them opens a data file or plans a query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lakesql import sql
+from lakesql.errors import InternalError, SqlError, did_you_mean
+from lakesql.result import PinnedSnapshot, Result, instant, nothing, of_table
+from lakesql.settings import DOCS
+
+if TYPE_CHECKING:
+    from lakesql.session import Session
+
+
+def run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+    """The answer to a statement of one of these kinds."""
+    match statement.kind:
+        case sql.Kind.SHOW_TABLES:
+            return of_table(_tables(session, statement.argument, statement.like))
+        case sql.Kind.SHOW_SCHEMAS:
+            return of_table(_schemas(session, statement.like))
+        case sql.Kind.SHOW_CATALOGS:
+            return of_table(pa.table({"catalog": _kept(session.catalogs.catalogs, statement.like)}, schema=_texts("catalog")))
+        case sql.Kind.DESCRIBE | sql.Kind.SHOW_COLUMNS:
+            return _describe(session, statement, parameters)
+        case sql.Kind.DESCRIBE_HISTORY:
+            return _history(session, statement, parameters)
+        case sql.Kind.SHOW_SETTINGS:
+            return of_table(_settings(session, statement.argument))
+        case sql.Kind.SET:
+            session.settings.set(statement.argument or "", statement.value or "")
+            return nothing()
+        case sql.Kind.DROP_VIEW:
+            assert statement.view is not None
+            session.drop_view(statement.view.name, missing_ok=statement.view.if_exists)
+            return nothing()
+        case _:
+            raise InternalError(f"no one answers statements of kind {statement.kind}")
+
+
+def _tables(session: Session, within: str | None, like: str | None) -> pa.Table:
+    rows = []
+    for catalog, entry in session.catalogs.tables():
+        names = (catalog, entry.schema, f"{catalog}.{entry.schema}")
+        if within is not None and within.lower() not in (n.lower() for n in names):
+            continue
+        if like is None or _matches(entry.name, like):
+            rows.append((catalog, entry.schema, entry.name, entry.format or session.catalogs.format_of(entry), entry.location))
+    if within is not None and not rows and like is None:
+        known = {n for c, e in session.catalogs.tables() for n in (c, e.schema) if n}
+        if within.lower() not in (n.lower() for n in known) and within.lower() not in (n.lower() for n in session.catalogs.catalogs):
+            raise SqlError(f'there is no catalog or schema "{within}"', hint=did_you_mean(within, known))
+    schema = _texts("catalog", "schema", "table", "format", "location")
+    return pa.Table.from_arrays([pa.array([r[i] for r in rows], pa.string()) for i in range(5)], schema=schema)
+
+
+def _schemas(session: Session, like: str | None) -> pa.Table:
+    pairs = sorted({(c, e.schema) for c, e in session.catalogs.tables() if c and (like is None or _matches(e.schema, like))})
+    return pa.table({"catalog": [p[0] for p in pairs], "schema": [p[1] for p in pairs]}, schema=_texts("catalog", "schema"))
+
+
+def _describe(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+    """One row per column: its name, type, whether it may be null, and a comment where the table has one."""
+    mention = _mention(statement)
+    table = session.table_of(mention)
+    at = session.at_of(mention, parameters)
+    if mention.metadata is not None:
+        schema, pinned = table.metadata(mention.metadata, at).schema, ()
+    else:
+        snapshot = table.snapshot(at)
+        schema = snapshot.schema
+        pinned = (PinnedSnapshot(".".join(mention.name or (mention.path or "",)), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),)
+    rows = pa.table(
+        {
+            "column_name": schema.names,
+            "data_type": [sql_type(f.type) for f in schema],
+            "is_nullable": [("YES" if f.nullable else "NO") for f in schema],
+            "comment": [_comment(f) for f in schema],
+        },
+        schema=_texts("column_name", "data_type", "is_nullable", "comment"),
+    )
+    return of_table(rows, snapshots=pinned)
+
+
+def _history(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+    mention = _mention(statement)
+    table = session.table_of(mention)
+    relation = table.metadata("history", session.at_of(mention, parameters))
+    rows: pa.Table = relation.load()  # type: ignore[union-attr]  # metadata tables of history are Batches in every format
+    return of_table(rows if statement.limit is None else rows.slice(0, statement.limit))
+
+
+def _settings(session: Session, name: str | None) -> pa.Table:
+    values = session.settings.values()
+    names = list(values) if name is None or name.lower() == "all" else [name]
+    keys = [n if n in values else f"lakesql.{n}" for n in names]
+    shown = {k: session.settings.get(k) for k in keys}
+    columns = {"name": list(shown), "value": list(shown.values()), "description": [DOCS[k.lower()] for k in shown]}
+    return pa.table(columns, schema=_texts("name", "value", "description"))
+
+
+def sql_type(type_: pa.DataType) -> str:
+    """A type as SQL names it.
+
+    >>> sql_type(pa.list_(pa.struct([("a", pa.int32())])))
+    'ARRAY<STRUCT<a: INT>>'
+    """
+    t = pa.types
+    if type_ in _NAMES:
+        return _NAMES[type_]
+    if t.is_decimal(type_):
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    if t.is_timestamp(type_):
+        unit = "" if type_.unit == "us" else {"s": "(0)", "ms": "(3)", "ns": "(9)"}[type_.unit]
+        return f"TIMESTAMP{unit}" + (" WITH TIME ZONE" if type_.tz else "")
+    if t.is_time(type_):
+        return "TIME"
+    if t.is_fixed_size_binary(type_):
+        return f"BINARY({type_.byte_width})"
+    if t.is_struct(type_):
+        return "STRUCT<" + ", ".join(f"{type_.field(i).name}: {sql_type(type_.field(i).type)}" for i in range(type_.num_fields)) + ">"
+    if t.is_list(type_) or t.is_large_list(type_):
+        return f"ARRAY<{sql_type(type_.value_type)}>"
+    if t.is_fixed_size_list(type_):
+        return f"ARRAY<{sql_type(type_.value_type)}>({type_.list_size})"
+    if t.is_map(type_):
+        return f"MAP<{sql_type(type_.key_type)}, {sql_type(type_.item_type)}>"
+    return str(type_).upper()
+
+
+_NAMES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int8(): "TINYINT",
+    pa.int16(): "SMALLINT",
+    pa.int32(): "INT",
+    pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.string(): "VARCHAR",
+    pa.large_string(): "VARCHAR",
+    pa.string_view(): "VARCHAR",
+    pa.binary(): "BINARY",
+    pa.large_binary(): "BINARY",
+    pa.binary_view(): "BINARY",
+    pa.date32(): "DATE",
+    pa.null(): "NULL",
+}
+
+
+def _comment(field: pa.Field) -> str | None:
+    text = (field.metadata or {}).get(b"comment")
+    return None if text is None else text.decode("utf-8", "replace")
+
+
+def _mention(statement: sql.Statement) -> sql.Mention:
+    if len(statement.mentions) != 1:
+        raise SqlError("name one table to describe", sql=statement.text)
+    return statement.mentions[0]
+
+
+def _kept(names: Iterable[str], like: str | None) -> list[str]:
+    return sorted(n for n in names if like is None or _matches(n, like))
+
+
+def _matches(name: str, like: str) -> bool:
+    pattern = "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in like)
+    return re.fullmatch(pattern, name, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _texts(*names: str) -> pa.Schema:
+    return pa.schema([pa.field(n, pa.string()) for n in names])

@@ -1,0 +1,362 @@
+"""The life of a statement: the one module that sees every stage.
+
+    1. parse     sql.parse                 text -> Statement: kind, table mentions, placeholders
+    2. resolve   catalogs.Catalogs         mention -> Table
+    3. open      Table.snapshot            Table + AS OF -> Snapshot (pinned: one version per table and statement), or the relation of a metadata table
+       render    sql.render                Statement + schemas -> the engine's text
+    4. bind      Engine.bind               text + schemas -> per table: columns, predicates
+    5. scan      Snapshot.scan             Snapshot + columns + predicates -> FileSet (pruned)
+    6. relate    Snapshot.relate           FileSet -> Relation, or answers.from_metadata where no data file is needed
+    7. lower     Engine.run                Relation -> the engine's plan, under the name the text uses
+    8. run       Engine.run                text -> record batches
+
+Change a step, change this list. Statements about names and settings (SHOW, DESCRIBE, SET, views) end before step 4 and live in `catalog_statements.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from lakesql import answers, catalog_statements, explain, sql, travel
+from lakesql.catalogs import Catalogs
+from lakesql.config import Config, load_config
+from lakesql.engines import Bound, BoundScan, Engine, Rows, open_engine
+from lakesql.errors import Error, MissingFileError, NotSupportedError, SqlError, UnknownTableError, did_you_mean
+from lakesql.relation import Col, Project, Relation, Value
+from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
+from lakesql.settings import Settings
+from lakesql.table import At, FileSet, Latest, ScanRequest, Snapshot, Table
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A mention of a statement, resolved. engine_name: what the engine's text calls it; snapshot: None for a metadata table, whose rows are `relation`."""
+
+    mention: sql.Mention
+    engine_name: str
+    table: Table
+    schema: pa.Schema
+    snapshot: Snapshot | None = None
+    relation: Relation | None = None
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A source, bound and pruned."""
+
+    source: _Source
+    scan: BoundScan
+    files: FileSet
+    relation: Relation
+    answered: bool
+
+
+class Session:
+    """Runs statements, one after another or from several threads: each has its own names in the engine."""
+
+    def __init__(self, catalogs: Catalogs, engine: Engine, settings: Settings, *, as_of: At | None = None, allow_write: bool = False) -> None:
+        self.catalogs = catalogs
+        self.settings = settings
+        self._engine = engine
+        self._as_of = as_of
+        self._allow_write = allow_write
+        self._views: dict[str, sql.Statement] = {}
+        self._names = itertools.count(1)
+        self._running: set[Rows] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        target: str | None = None,
+        *,
+        tables: Mapping[str, str] | None = None,
+        as_of: str | int | datetime | None = None,
+        engine: str | None = None,
+        config: str | Config | None = None,
+    ) -> Session:
+        """A session on what `target` names (a table, a directory of tables, a lakesql.toml, or None), on `tables` by name, and on the configuration.
+
+        Raises ConfigError, NotATableError, AmbiguousTableError.
+        """
+        loaded = load_config(target, config)
+        catalogs = Catalogs.for_target(target, tables=tables or {}, config=loaded)
+        settings = Settings.of(loaded)
+        options = loaded.engine
+        opened = open_engine(
+            engine or options.name,
+            storage=catalogs.storage,
+            memory_limit_bytes=options.memory_limit_bytes,
+            target_partitions=options.target_partitions,
+            batch_size=options.batch_size,
+            time_zone=settings.time_zone,
+            allow_write=options.allow_write,
+        )
+        default = travel.at_default(as_of if as_of is not None else loaded.session.as_of, settings.time_zone)
+        return cls(catalogs, opened, settings, as_of=default, allow_write=options.allow_write)
+
+    def execute(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
+        """Runs one statement. Rows stream: errors of single files and values come while they are taken.
+
+        Raises SqlError and its kind, NoSuchVersionError, ExpiredVersionError, MetadataError, StorageError, UnsupportedFeatureError.
+        """
+        statement = sql.parse(text)
+        bound = sql.bind_parameters(statement, parameters)
+        match statement.kind:
+            case sql.Kind.QUERY | sql.Kind.EXPLAIN | sql.Kind.DESCRIBE_QUERY:
+                return self._query(statement, bound)
+            case sql.Kind.EXPLAIN_PRUNING:
+                return self._explain_pruning(statement, bound)
+            case sql.Kind.CREATE_VIEW:
+                return self._create_view(statement)
+            case sql.Kind.WRITE:
+                return self._write(statement, bound)
+            case sql.Kind.OTHER:
+                raise NotSupportedError(f"lakesql does not know this statement: {statement.text.split(None, 1)[0].upper()}", hint="it reads: SELECT, EXPLAIN, DESCRIBE, SHOW")
+            case _:
+                return catalog_statements.run(self, statement, bound)
+
+    def close(self) -> None:
+        """Stops what still runs."""
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stops the statements that run now; from any thread. Their rows end in QueryCancelledError."""
+        with self._lock:
+            running = list(self._running)
+        for rows in running:
+            rows.close()
+
+    # Queries -------------------------------------------------------------------------------------------------------------------------------------
+
+    def _query(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+        with _positions(statement):
+            plan = self._plan(statement, parameters)
+            relations = {s.source.engine_name: s.relation for s in plan.scans} | plan.metadata
+            try:
+                rows = self._engine.run(plan.text, relations, plan.bound, parameters)
+            except MissingFileError as error:
+                raise self._explained(error, plan.scans) from error
+        with self._lock:
+            self._running.add(rows)
+        return Result(
+            rows.schema,
+            self._streamed(rows, plan),
+            snapshots=tuple(_pinned(s) for s in plan.sources),
+            scan_stats=ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans)),
+            notices=plan.notices,
+            on_close=rows.close,
+        )
+
+    def _streamed(self, rows: Rows, plan: _Plan) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from rows
+        except MissingFileError as error:
+            raise self._explained(error, plan.scans) from error
+        finally:
+            with self._lock:
+                self._running.discard(rows)
+
+    def _explain_pruning(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+        with _positions(statement):
+            plan = self._plan(statement, parameters)
+        scans = [explain.ScanExplanation(_pinned(s.source), s.scan, s.files, s.source.schema, s.answered) for s in plan.scans]
+        table = explain.as_json(scans) if statement.json else explain.as_text(scans)
+        return Result(table.schema, table.to_batches(), snapshots=tuple(_pinned(s) for s in plan.sources), notices=plan.notices)
+
+    def _plan(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> _Plan:
+        """Steps 2 to 6."""
+        sources, text = self._resolve(statement, parameters)
+        bound = self._engine.bind(text, {s.engine_name: s.schema for s in sources}, parameters)
+        scans, metadata = [], {}
+        for source in sources:
+            if source.snapshot is None:
+                assert source.relation is not None
+                metadata[source.engine_name] = source.relation
+            else:
+                scans.append(self._scan(source, bound.scans[source.engine_name]))
+        return _Plan(text, sources, tuple(scans), metadata, bound)
+
+    def _scan(self, source: _Source, scan: BoundScan) -> _Scan:
+        assert source.snapshot is not None
+        files = source.snapshot.scan(ScanRequest(scan.columns, scan.predicates, prune=self.settings.prune))
+        known = answers.from_metadata(files, scan, source.schema) if self.settings.prune else None
+        relation = known if known is not None else _whole(source.snapshot.relate(files, scan.columns), scan.columns, source.schema)
+        return _Scan(source, scan, files, relation, answered=known is not None)
+
+    # Resolving -----------------------------------------------------------------------------------------------------------------------------------
+
+    def _resolve(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> tuple[tuple[_Source, ...], str]:
+        """Steps 2 and 3: the statement's sources, and its text for the engine. Views are replaced by their own text, resolved alike."""
+        pinned: dict[tuple[str, At], Snapshot] = {}
+        sources: list[_Source] = []
+        text = self._render(statement, parameters, pinned, sources, ())
+        return tuple(sources), text
+
+    def _render(
+        self, statement: sql.Statement, parameters: Mapping[str, Any], pinned: dict[tuple[str, At], Snapshot], sources: list[_Source], within: tuple[str, ...]
+    ) -> str:
+        if statement.functions:
+            raise NotSupportedError(f"table function {statement.functions[0].name} is not supported yet")
+        used = sql.identifiers(statement)
+        replacements: dict[sql.Mention, sql.Replacement] = {}
+        local: list[_Source] = []
+        for mention in statement.mentions:
+            view = self._view_of(mention)
+            if view is not None:
+                if view in within:
+                    raise SqlError(f'view "{view}" reads itself')
+                inner = self._render(self._views[view], parameters, pinned, sources, (*within, view))
+                replacements[mention] = sql.Replacement(f"({inner})", mention.alias or view)
+                continue
+            source = self._source(statement, mention, parameters, pinned, used)
+            local.append(source)
+            replacements[mention] = sql.Replacement(source.engine_name, mention.alias or _name(mention).rsplit(".", 1)[-1])
+        sources.extend(local)
+        schemas = {s.mention: s.schema for s in local}
+        hidden = {n for s in local if s.snapshot is not None for n in s.snapshot.hidden.names if n in s.schema.names}
+        return sql.render(statement, replacements, schemas=schemas, hidden=frozenset(hidden))
+
+    def _source(
+        self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: dict[tuple[str, At], Snapshot], used: frozenset[str]
+    ) -> _Source:
+        if mention.changes is not None:
+            raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
+        name = f"__lakesql_{next(self._names)}"
+        with sql.at(statement, mention.name_span):
+            table = self.table_of(mention)
+            at = self.at_of(mention, parameters)
+            if mention.metadata is not None:
+                relation = table.metadata(mention.metadata, at)
+                return _Source(mention, name, table, relation.schema, relation=relation)
+            key = (table.location, at)
+            snapshot = pinned.get(key) or table.snapshot(at)
+            pinned[key] = snapshot
+        hidden = [f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names]
+        schema = pa.schema([*snapshot.schema, *hidden])
+        return _Source(mention, name, table, schema, snapshot=snapshot)
+
+    def table_of(self, mention: sql.Mention) -> Table:
+        """The table a mention names. Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError."""
+        if mention.path is not None:
+            return self.catalogs.open_path(mention.path)
+        assert mention.name is not None
+        return self.catalogs.resolve(mention.name)
+
+    def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any]) -> At:
+        """The state a mention names: its own clause, else the session's, else the latest."""
+        clause = mention.at
+        if clause is None:
+            return self._as_of or Latest()
+        if clause.kind is sql.AtKind.VERSION:
+            text = clause.text if clause.is_literal else _as_text(self._engine.evaluate(clause.text, parameters), clause.text)
+            return travel.at_version(text, quoted=clause.quoted)
+        if clause.is_literal:
+            return travel.at_time(clause.text, self.settings.time_zone) if clause.quoted else travel.at_seconds(clause.text)
+        return travel.at_expression(clause.text, lambda e: self._engine.evaluate(e, parameters), self.settings.time_zone)
+
+    # Views ---------------------------------------------------------------------------------------------------------------------------------------
+
+    def _view_of(self, mention: sql.Mention) -> str | None:
+        if mention.name is None or len(mention.name) != 1 or mention.metadata is not None:
+            return None
+        name = mention.name[0]
+        return name if name in self._views else name.lower() if name.lower() in self._views and not mention.quoted[0] else None
+
+    def _create_view(self, statement: sql.Statement) -> Result:
+        """Keeps the query's text under the name; the view lives as long as the session and sees new commits."""
+        assert statement.view is not None
+        name = statement.view.name
+        if name in self._views and not statement.view.replace:
+            raise SqlError(f'view "{name}" is there already', hint="CREATE OR REPLACE VIEW replaces it")
+        query = sql.parse(statement.view.query)
+        earlier = self._views.get(name)
+        self._views[name] = query
+        try:
+            self._plan(sql.parse(f'SELECT * FROM "{name}"'), {})
+        except Error:
+            if earlier is None:
+                del self._views[name]
+            else:
+                self._views[name] = earlier
+            raise
+        return nothing()
+
+    def drop_view(self, name: str, *, missing_ok: bool) -> None:
+        """Forgets a view. Raises UnknownTableError."""
+        if name not in self._views and not missing_ok:
+            raise UnknownTableError(f'there is no view "{name}"', hint=did_you_mean(name, self._views))
+        self._views.pop(name, None)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the session's views."""
+        return tuple(self._views)
+
+    # Writing -------------------------------------------------------------------------------------------------------------------------------------
+
+    def _write(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+        if not self._allow_write:
+            raise NotSupportedError(
+                f"lakesql reads: {statement.text.split(None, 1)[0].upper()} is turned off",
+                hint="[engine] allow_write = true in lakesql.toml lets COPY TO and CREATE EXTERNAL TABLE through; lakes are never written",
+            )
+        return self._query(statement, parameters)
+
+    # Errors --------------------------------------------------------------------------------------------------------------------------------------
+
+    def _explained(self, error: MissingFileError, scans: Sequence[_Scan]) -> Error:
+        """A missing data file, in the words of the format whose table names it."""
+        for scan in scans:
+            explain_missing = getattr(scan.source.snapshot, "explain_missing", None)
+            if explain_missing is not None and (not error.path or scan.source.table.location in error.path):
+                explained: Error = explain_missing(error)
+                return explained
+        return error
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Steps 2 to 6 of a statement. metadata: relations of metadata tables, by their engine names."""
+
+    text: str
+    sources: tuple[_Source, ...]
+    scans: tuple[_Scan, ...]
+    metadata: Mapping[str, Relation]
+    bound: Bound
+    notices: tuple[str, ...] = ()
+
+
+def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Relation:
+    """The relation with every column of `schema`, so that the statement's names mean what they meant when it was bound; those it does not read are null."""
+    if list(columns) == schema.names:
+        return Project(relation, tuple(schema.names), tuple(Col(n) for n in schema.names))
+    read = set(columns)
+    expressions = tuple(Col(f.name) if f.name in read else Value(pa.scalar(None, f.type)) for f in schema)
+    return Project(relation, tuple(schema.names), expressions)
+
+
+def _pinned(source: _Source) -> PinnedSnapshot:
+    snapshot = source.snapshot
+    version = snapshot.version if snapshot is not None else ""
+    committed = instant(snapshot.committed_at_us) if snapshot is not None else None
+    return PinnedSnapshot(_name(source.mention), source.table.location, source.table.format, version, committed)
+
+
+def _name(mention: sql.Mention) -> str:
+    """The table as the statement names it, without its clauses."""
+    base = mention.path if mention.path is not None else ".".join(mention.name or ())
+    return base if mention.metadata is None else f"{base}${mention.metadata}"
+
+
+def _as_text(value: pa.Scalar, text: str) -> str:
+    if not value.is_valid:
+        raise SqlError(f"{text} is NULL, not a version")
+    return str(value.as_py())
