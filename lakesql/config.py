@@ -54,7 +54,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lakesql.errors import ConfigError
-from lakesql.location import absolute, place
+from lakesql.location import absolute, is_local, place
 from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES
 from lakesql.store_options import FLAGS, OPTIONS, Options
 from lakesql.toml_section import Section, TomlFile
@@ -104,12 +104,12 @@ class TableConfig:
 
 @dataclass(frozen=True)
 class CatalogConfig:
-    """A catalog. type: "directory" or "tables"; path: the directory's location, None for "tables"; tables: by schema and name."""
+    """A catalog. type: "directory" or "tables"; path: the directory's location, None for "tables"; schema: None for the default; tables: by schema and name."""
 
     name: str
     type: str
     path: str | None = None
-    schema: str = "default"
+    schema: str | None = None
     format: str | None = None
     tables: Mapping[tuple[str, str], TableConfig] = field(default_factory=dict)
 
@@ -218,6 +218,36 @@ def find(start: str | os.PathLike[str] | None = None, path: str | os.PathLike[st
     return Config()
 
 
+def load_config(target: str | os.PathLike[str] | None = None, config: Config | str | os.PathLike[str] | None = None) -> Config:
+    """The configuration of a session on `target`.
+
+    The one given, if one is; else the target's own (`own_file`); else the one `find` finds - but of that, a session on another target takes only the stores,
+    engine, reader and time zone, and none of the names. Raises ConfigError.
+    """
+    if isinstance(config, Config):
+        return config
+    own = None if target is None else own_file(target)
+    if config is not None:
+        if own is not None and own == absolute(target or "") and own != absolute(config):
+            raise ConfigError(f'there are two configurations: the target "{own}" and "{absolute(config)}"', hint="give one of them")
+        return load(config)
+    if own is not None:
+        return load(own)
+    found = find()
+    return found if target is None else found.without_names()
+
+
+def own_file(target: str | os.PathLike[str]) -> str | None:
+    """The configuration file a target is, or a directory holds as lakesql.toml; None for a target that is tables."""
+    location = absolute(target)
+    if not is_local(location):
+        return None
+    inside = os.path.join(location, FILE_NAME)
+    if os.path.isfile(inside):
+        return inside
+    return location if location.endswith(".toml") and not os.path.isdir(location) else None
+
+
 # The sections ------------------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +259,7 @@ def _catalog(section: Section) -> CatalogConfig:
         raise section.error(f"the catalog {needs}")
     tables = {(s.path[-1], t.path[-1]): _table(t) for s in section.sections("tables") for t in s.all_sections()}
     name = section.path[-1]
-    config = CatalogConfig(name, kind, path, section.text("schema") or "default", section.choice("format", FORMAT_NAMES), tables)
+    config = CatalogConfig(name, kind, path, section.text("schema"), section.choice("format", FORMAT_NAMES), tables)
     section.finish()
     return config
 

@@ -6,15 +6,17 @@ Errors name the path and say what the store said, in one line and without secret
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 
-from lakesql.errors import ConfigError, Error, StorageError
-from lakesql.location import Kind, Place, join, place
-from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, Entry, RangedFile, check_range, check_size, denied, listing_order, missing
+from lakesql.errors import ConfigError, Error, MissingFileError, StorageError
+from lakesql.location import Kind, Place, place
+from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, Entry, RangedFile, check_range, check_size, denied, listing_order, missing, sort_key
 from lakesql.store_options import Options
 
 _PAGE = 1000
@@ -23,6 +25,9 @@ _HOPS = 16
 
 _RETRY = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 _LAST = "\U0010ffff"
+_REFUSED = re.compile(r"status code: 40[13]\b")
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_QUERY = re.compile(r"(?<=\S)\?\S*")
 
 
 class ObjectStorage:
@@ -36,10 +41,8 @@ class ObjectStorage:
         self._obstore = _imported(at.store)
         try:
             self._store = _opened(self._obstore, at, options)
-        except Error:
-            raise
         except Exception as error:
-            raise ConfigError(f"cannot set up the store {at.store}: {self._said(error)}", hint=f'see [storage."{at.store}"] in lakesql.toml') from None
+            raise ConfigError(f"cannot set up the store {at.store}: {_said(error, options)}", hint=f'see [storage."{at.store}"] in lakesql.toml') from None
 
     def __repr__(self) -> str:
         return f"ObjectStorage({self._url})"
@@ -49,37 +52,43 @@ class ObjectStorage:
         at = place(folder)
         key = at.key.strip("/")
         prefix = f"{key}/" if key else ""
+        after = (start_after or "").encode()
         offset = f"{prefix}{start_after}" if start_after else None
-        last = ""
+        last = b""
         for _ in range(_HOPS):
+            held: Entry | None = None  # an empty object, until it is known not to be the marker of the folder that follows it
             inside: str | None = None
             for meta in self._keys(folder, key, offset):
                 name, slash, _ = meta["path"][len(prefix) :].partition("/")
-                if not name or (start_after is not None and name.encode() <= start_after.encode() and not slash):
-                    continue
                 if slash:
                     inside = name
                     break
-                last = name
-                yield _entry(join(at.root + key, name) if key else at.root + name, meta)
+                if held is not None:
+                    yield held
+                held = None
+                last = name.encode()
+                if last > after:
+                    entry = _entry(f"{at.root}{prefix}{name}", meta)
+                    if entry.size_bytes == 0:
+                        held = entry
+                    else:
+                        yield entry
+            if held is not None and held.name != inside:
+                yield held
             if inside is None:
                 return
-            last = f"{inside}/"
+            last = f"{inside}/".encode()
             offset = f"{prefix}{inside}/{_LAST}"
-            if start_after is None or inside.encode() > start_after.encode():
-                yield Entry(at.root + prefix + inside, 0, 0, True)
-        for entry in self._children(folder, at, key):
-            if (entry.name + "/" * entry.is_folder).encode() > last.encode() and (start_after is None or entry.name.encode() > start_after.encode()):
-                yield entry
+            if inside.encode() > after:
+                yield Entry(f"{at.root}{prefix}{inside}", 0, 0, True)
+        yield from (e for e in self._children(folder, at, key) if e.name.encode() > after and sort_key(e) > last)
 
     def read(self, path: str) -> bytes:
         """See Storage."""
-        try:
+        with self._mapped(path, "read"):
             result = self._obstore.get(self._store, place(path).key)
             check_size(path, result.meta["size"], self._file_limit_bytes)
             return bytes(result.bytes())
-        except Exception as error:
-            self._fail(error, path, "read")
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """See Storage."""
@@ -89,12 +98,13 @@ class ObjectStorage:
         if length == 0:
             return b""
         try:
-            content = bytes(self._obstore.get_range(self._store, place(path).key, start=offset, length=length))
-        except Exception as error:
-            size_bytes = self.size(path)
-            if size_bytes is not None:  # stores word a range beyond the end differently, so it is not told by its text
+            with self._mapped(path, "read"):
+                content = bytes(self._obstore.get_range(self._store, place(path).key, start=offset, length=length))
+        except StorageError:
+            size_bytes = self.size(path)  # stores word a range beyond the end differently, so it is not told by the text
+            if size_bytes is not None:
                 check_range(path, offset, length, size_bytes)
-            self._fail(error, path, "read")
+            raise
         check_range(path, offset, length, offset + len(content))
         return content
 
@@ -104,11 +114,10 @@ class ObjectStorage:
         if not key.strip("/"):
             return None
         try:
-            return int(self._obstore.head(self._store, key)["size"])
-        except FileNotFoundError:
+            with self._mapped(path, "look at"):
+                return int(self._obstore.head(self._store, key)["size"])
+        except MissingFileError:
             return None
-        except Exception as error:
-            self._fail(error, path, "look at")
 
     def open(self, path: str) -> pa.NativeFile:
         """See Storage."""
@@ -123,46 +132,61 @@ class ObjectStorage:
 
     def _keys(self, folder: str, key: str, offset: str | None) -> Iterator[dict[str, Any]]:
         """Every key below a folder after `offset`, in order."""
-        try:
-            for page in self._obstore.list(self._store, key or None, offset=offset, chunk_size=_PAGE):
-                yield from page
-        except Exception as error:
-            self._fail(error, folder, "list")
+        with self._mapped(folder, "list"):
+            pages = iter(self._obstore.list(self._store, key or None, offset=offset, chunk_size=_PAGE))
+        while True:
+            with self._mapped(folder, "list"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from page
 
     def _children(self, folder: str, at: Place, key: str) -> Iterator[Entry]:
         """All direct children at once."""
-        try:
+        with self._mapped(folder, "list"):
             found = self._obstore.list_with_delimiter(self._store, key or None)
-        except Exception as error:
-            self._fail(error, folder, "list")
         prefix = f"{key}/" if key else ""
         folders = [Entry(at.root + p.rstrip("/"), 0, 0, True) for p in found["common_prefixes"]]
-        return listing_order(folders + [_entry(at.root + m["path"], m) for m in found["objects"] if len(m["path"]) > len(prefix)])
+        markers = {f.path for f in folders}
+        files = [_entry(at.root + m["path"], m) for m in found["objects"] if len(m["path"]) > len(prefix)]
+        return listing_order(folders + [f for f in files if f.size_bytes or f.path not in markers])
 
-    def _fail(self, error: Exception, path: str, action: str) -> NoReturn:
-        """Raises lakesql's error for one of obstore's; never chained to it, because its text may hold signed URLs."""
-        match error:
-            case Error():
-                raise error
-            case FileNotFoundError():
-                raise missing(path) from None
-            case PermissionError():
-                raise denied(path, action) from None
-        name = type(error).__name__
-        said = self._said(error)
-        if name in ("PermissionDeniedError", "UnauthenticatedError"):
-            raise denied(path, action) from None
-        if name == "NotFoundError":
-            raise missing(path) from None
-        hint = None
-        if "redirect" in said.lower() or "PermanentRedirect" in said:
-            hint = f'the bucket is in another region: set region under [storage."{self._url}"] in lakesql.toml'
-        raise StorageError(f'cannot {action} "{path}": {said}', hint=hint) from None
+    def _mapped(self, path: str, action: str) -> _Mapped:
+        return _Mapped(self._url, self._options, path, action)
 
-    def _said(self, error: Exception) -> str:
-        """The first line of an error's text, short and without secrets."""
-        first = next((line.strip() for line in self._options.masked(str(error)).splitlines() if line.strip()), type(error).__name__)
-        return first.partition("?")[0][:300] if "://" in first else first[:300]
+
+class _Mapped:
+    """Raises lakesql's error for one of obstore's; never chained to it, because its text may hold signed URLs."""
+
+    def __init__(self, url: str, options: Options, path: str, action: str) -> None:
+        self._url = url
+        self._options = options
+        self._path = path
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None or isinstance(error, Error) or not (isinstance(error, Exception) or type(error).__name__ == "PanicException"):
+            return
+        text = str(error)
+        code = _CODE.search(text)
+        if isinstance(error, PermissionError) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError") or _REFUSED.search(text):
+            hint = f"the store says {code[1]}" if code else None
+            raise denied(self._path, self._action, hint=hint) from None
+        if code and code[1] in ("NoSuchBucket", "ContainerNotFound"):
+            raise StorageError(f'cannot {self._action} "{self._path}": there is no bucket {self._url}') from None
+        if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
+            raise missing(self._path) from None
+        hint = f'the bucket is in another region: set region under [storage."{self._url}"] in lakesql.toml' if "redirect" in text.lower() else None
+        raise StorageError(f'cannot {self._action} "{self._path}": {_said(error, self._options)}', hint=hint) from None
+
+
+def _said(error: BaseException, options: Options) -> str:
+    """The first line of an error's text, short, without secrets and without the queries of URLs, which may be signatures."""
+    lines = (line.strip() for line in options.masked(str(error)).splitlines())
+    return _QUERY.sub("", next((line for line in lines if line), type(error).__name__))[:300]
 
 
 def _entry(path: str, meta: dict[str, Any]) -> Entry:

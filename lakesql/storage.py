@@ -309,7 +309,12 @@ class RangedFile(io.RawIOBase):
 
 def listing_order(entries: Iterable[Entry]) -> Iterator[Entry]:
     """Entries of one folder in the order `Storage.list` promises."""
-    return iter(sorted(entries, key=lambda e: _order(e.name, e.is_folder)))
+    return iter(sorted(entries, key=sort_key))
+
+
+def sort_key(entry: Entry) -> bytes:
+    """What listings are ordered by: the name, of a folder with a slash after it."""
+    return _order(entry.name, entry.is_folder)
 
 
 def check_size(path: str, size_bytes: int, limit_bytes: int) -> None:
@@ -332,9 +337,9 @@ def missing(path: str) -> MissingFileError:
     return MissingFileError(f'there is no file "{path}"', path=path)
 
 
-def denied(path: str, action: str = "read") -> AccessDeniedError:
+def denied(path: str, action: str = "read", *, hint: str | None = None) -> AccessDeniedError:
     """The error for a file the store does not give us."""
-    return AccessDeniedError(f'no permission to {action} "{path}"', path=path)
+    return AccessDeniedError(f'no permission to {action} "{path}"', path=path, hint=hint)
 
 
 def _local_file(path: str) -> io.FileIO:

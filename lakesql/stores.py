@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -131,6 +132,7 @@ def resolved(at: Place, said: Mapping[str, str]) -> Options:
                 (v for n in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") if (v := os.environ.get(n))), None
             )
             if endpoint:
+                _check_endpoint(endpoint, at)
                 options["endpoint"] = endpoint
                 options.setdefault("allow_http", str(endpoint.lower().startswith("http://")).lower())
         case Kind.GCS:
@@ -140,6 +142,17 @@ def resolved(at: Place, said: Mapping[str, str]) -> Options:
         case Kind.AZURE if at.account:
             options["account"] = at.account
     return Options(options)
+
+
+def _check_endpoint(endpoint: str, at: Place) -> None:
+    """Raises ConfigError for an endpoint that is no URL: obstore and the engine panic on one."""
+    try:
+        parts = urlsplit(endpoint)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.username
+    except ValueError:  # a port that is no number, half an IPv6 address
+        sound = False
+    if not sound or not endpoint.isascii() or any(c.isspace() for c in endpoint):
+        raise ConfigError(f"the endpoint of {at.store} must be a URL such as https://host:port, without a user")
 
 
 def _environment(*names: str) -> str | None:

@@ -12,14 +12,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from lakesql import config as configuration
 from lakesql import formats
 from lakesql.catalogs.base import Catalog, TableEntry, match
-from lakesql.catalogs.config import ConfigCatalog
+from lakesql.catalogs.config import ConfigCatalog, CorrectedCatalog
 from lakesql.catalogs.directory import DirectoryCatalog
-from lakesql.config import CatalogConfig, Config, TableConfig
+from lakesql.config import CatalogConfig, Config, TableConfig, load_config, own_file
 from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
-from lakesql.location import absolute, is_local, join
+from lakesql.location import absolute
 from lakesql.storage import CachedStorage, Storage
 from lakesql.stores import Stores
 from lakesql.table import Table
@@ -30,12 +29,15 @@ _KEPT_TABLES = 256
 _LISTED_NAMES = 10_000
 """How many names are looked at to say what a misspelled one might be."""
 
+_Found = tuple[str, TableEntry]
+"""A table with the name of its catalog, "" where it has none."""
+
 
 class Catalogs:
     """Everything a session can name.
 
     given: names that need no catalog, first in line. default_catalog and default_schema: what names of one or two parts are under; the only catalog, and its
-    own default schema, where they are None. Safe to use from several threads.
+    own default schema, where they are None. config: the configuration in force, for whoever needs its other parts. Safe to use from several threads.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class Catalogs:
         *,
         default_catalog: str | None = None,
         default_schema: str | None = None,
-        reader_options: Mapping[str, Mapping[str, str]] | None = None,
+        config: Config | None = None,
     ) -> None:
         self.storage = storage
+        self.config = config or Config()
         self.catalogs = {c.name: c for c in catalogs}
         self.given = dict(given or {})
         if default_catalog is not None and default_catalog not in self.catalogs:
@@ -56,7 +59,6 @@ class Catalogs:
         only = next(iter(self.catalogs.values())) if len(self.catalogs) == 1 else None
         self._default = only if default_catalog is None else self.catalogs[default_catalog]
         self._default_schema = default_schema or (self._default.default_schema if self._default else None)
-        self._reader_options = dict(reader_options or {})
         self._open: OrderedDict[tuple[object, ...], Table] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -65,23 +67,19 @@ class Catalogs:
         cls,
         target: str | os.PathLike[str] | None = None,
         tables: Mapping[str, str | os.PathLike[str]] | None = None,
-        config: Config | None = None,
+        config: Config | str | os.PathLike[str] | None = None,
     ) -> Catalogs:
         """What a session on `target` can name.
 
         target: None for the configuration's catalogs; a configuration file, or a directory that holds lakesql.toml; a table, named as its directory is and
-        `t`; or a directory of tables, the catalog `lake`. config: its stores always apply; its catalogs stay nameable beside the target's if it was given,
-        while one that was merely found (None) gives none to a session on another target. tables: names for paths. Raises ConfigError, NotATableError.
+        `t`; or a directory of tables, the catalog `lake`. tables: names for paths. config: see `config.load_config`; catalogs it has stay nameable beside the
+        target's. Raises ConfigError, NotATableError.
         """
-        found = configuration.find() if config is None else config
+        base = config if isinstance(config, Config) else load_config(target, config)
         given = {name: TableConfig(absolute(path)) for name, path in (tables or {}).items()}
-        if target is None:
-            return cls._of(found, given)
+        if target is None or (base.source is not None and base.source == own_file(target)):
+            return cls._of(base, given)
         location = absolute(target)
-        file = _configuration_file(location)
-        if file is not None:
-            return cls._of(configuration.load(file), given)
-        base = found if config is not None else found.without_names()
         storage = _storage(base)
         if formats.evidence(storage, location):
             name = location.rsplit("/", 1)[-1].removesuffix(".lance")
@@ -102,7 +100,7 @@ class Catalogs:
             named,
             default_catalog=first.name if first else config.session.catalog,
             default_schema=None if first else config.session.schema,
-            reader_options=config.reader.formats,
+            config=config,
         )
 
     # Names ---------------------------------------------------------------------------------------------------------------------------------------------
@@ -126,10 +124,15 @@ class Catalogs:
             case (first, name):
                 found = self._find_two(first, name)
             case (first, schema, name):
-                found = [e for c in self._catalogs_named(first) if (e := c.find(schema, name)) is not None]
+                found = [(c.name, e) for c in self._catalogs_named(first) if (e := c.find(schema, name)) is not None]
             case _:
                 raise SqlError(f'"{".".join(parts)}" has {len(parts)} parts; a table is named by catalog.schema.table, or less')
-        return _only(parts, found) if found else self._unknown(parts)
+        if not found:
+            raise self._unknown(parts)
+        if len({e.location for _, e in found}) > 1:
+            names = sorted(".".join(p for p in (catalog, e.schema, e.name) if p) for catalog, e in found)
+            raise SqlError(f'"{".".join(parts)}" could be {" or ".join(names)}', candidates=names, hint="name its catalog and schema as well")
+        return found[0][1]
 
     def tables(self) -> Iterator[tuple[str, TableEntry]]:
         """Every table with the name of its catalog ("" for names given in Python or under [tables]), lazily."""
@@ -152,7 +155,7 @@ class Catalogs:
                 self._open.move_to_end(key)
                 return table
         name = formats.check_name(format) if format is not None else formats.recognise(self.storage, location).format
-        opened = formats.load(name).open(self.storage, location, {**self._reader_options.get(name, {}), **options})
+        opened = formats.load(name).open(self.storage, location, {**self.config.reader.formats.get(name, {}), **options})
         with self._lock:
             table = self._open.setdefault(key, opened)
             while len(self._open) > _KEPT_TABLES:
@@ -161,96 +164,54 @@ class Catalogs:
 
     # Finding -------------------------------------------------------------------------------------------------------------------------------------------
 
-    def _find_given(self, name: str) -> list[TableEntry]:
-        return [self.given[n] for n in match(name, self.given)]
+    def _find_given(self, name: str) -> list[_Found]:
+        return [("", self.given[n]) for n in match(name, self.given)]
 
-    def _find_default(self, name: str) -> list[TableEntry]:
+    def _find_default(self, name: str) -> list[_Found]:
         if self._default is None or self._default_schema is None:
             return []
         entry = self._default.find(self._default_schema, name)
-        return [] if entry is None else [entry]
+        return [] if entry is None else [(self._default.name, entry)]
 
-    def _find_anywhere(self, name: str) -> list[TableEntry]:
+    def _find_anywhere(self, name: str) -> list[_Found]:
         """Every table of this name: in exact case if there are such, else in any."""
-        named = [e for c in self.catalogs.values() for e in c.tables() if match(name, [e.name])]
-        return [e for e in named if e.name == name] or named
+        named = [(c.name, e) for c in self.catalogs.values() for e in c.tables() if match(name, [e.name])]
+        return [(c, e) for c, e in named if e.name == name] or named
 
-    def _find_two(self, first: str, name: str) -> list[TableEntry]:
-        catalogs = [self._default] if self._default else list(self.catalogs.values())
-        found = [e for c in catalogs if (e := c.find(first, name)) is not None]
+    def _find_two(self, first: str, name: str) -> list[_Found]:
+        schemas = [self._default] if self._default else list(self.catalogs.values())
+        found = [(c.name, e) for c in schemas if (e := c.find(first, name)) is not None]
+        named = self._catalogs_named(first)
         if not found:
-            found = [e for c in self._catalogs_named(first) if c.default_schema is not None and (e := c.find(c.default_schema, name)) is not None]
-        if not found and first.lower() in formats.TITLES and not self._catalogs_named(first):
-            found = [TableEntry("", name, absolute(name), first.lower())]
+            found = [(c.name, e) for c in named if c.default_schema is not None and (e := c.find(c.default_schema, name)) is not None]
+        if not found and not named and first.lower() in formats.TITLES:
+            found = [("", TableEntry("", name, absolute(name), first.lower()))]
         return found
 
     def _catalogs_named(self, name: str) -> list[Catalog]:
         return [self.catalogs[n] for n in match(name, self.catalogs)]
 
-    def _unknown(self, parts: Sequence[str]) -> TableEntry:
-        """Raises: what the name might have been, out of the names that end like it."""
+    def _unknown(self, parts: Sequence[str]) -> UnknownTableError:
+        """What the name might have been, out of the names that end like it."""
         name = ".".join(parts)
         known = []
         for catalog, entry in islice(self.tables(), _LISTED_NAMES):
             full = [p for p in (catalog, entry.schema, entry.name) if p]
             known.append(".".join(full[-len(parts) :]))
-        if not known and not self.catalogs:
-            hint: str | None = "no catalog is configured: name a table by its path, 'some/dir', or connect to a directory of tables"
-        else:
-            hint = did_you_mean(name, known)
-        if "/" in name or is_local(name) is False:
+        hint = did_you_mean(name, known)
+        if "/" in name:
             hint = f"a path is written in single quotes: '{name}'"
-        raise UnknownTableError(f'there is no table "{name}"', candidates=known[:20], hint=hint)
-
-
-def _only(parts: Sequence[str], found: list[TableEntry]) -> TableEntry:
-    if len({e.location for e in found}) == 1:
-        return found[0]
-    names = sorted(".".join(p for p in (e.schema, e.name) if p) + f" ({e.location})" for e in found)
-    raise SqlError(f'"{".".join(parts)}" could be {" or ".join(names)}', candidates=names, hint="name its catalog and schema as well")
+        elif not known and not self.catalogs:
+            hint = "no catalog is configured: name a table by its path, 'some/dir', or connect to a directory of tables"
+        return UnknownTableError(f'there is no table "{name}"', candidates=known[:20], hint=hint)
 
 
 def _catalog(config: CatalogConfig, storage: Storage) -> Catalog:
-    listed = [TableEntry(s, n, t.path, t.format, t.options) for (s, n), t in config.tables.items()]
+    listed = ConfigCatalog(config.name, [TableEntry(s, n, t.path, t.format, t.options) for (s, n), t in config.tables.items()], config.schema)
     if config.path is None:
-        return ConfigCatalog(config.name, listed)
-    directory = DirectoryCatalog(config.name, storage, config.path, config.schema, config.format)
-    return _Corrected(directory, ConfigCatalog(config.name, listed)) if listed else directory
-
-
-class _Corrected:
-    """A directory of tables, some of them said by hand: those win."""
-
-    def __init__(self, directory: Catalog, listed: Catalog) -> None:
-        self._directory = directory
-        self._listed = listed
-
-    @property
-    def name(self) -> str:
-        return self._directory.name
-
-    @property
-    def default_schema(self) -> str | None:
-        return self._directory.default_schema
-
-    def tables(self) -> Iterator[TableEntry]:
-        listed = list(self._listed.tables())
-        said = {(e.schema, e.name) for e in listed}
-        yield from listed
-        yield from (e for e in self._directory.tables() if (e.schema, e.name) not in said)
-
-    def find(self, schema: str, name: str) -> TableEntry | None:
-        return self._listed.find(schema, name) or self._directory.find(schema, name)
-
-
-def _configuration_file(location: str) -> str | None:
-    """The configuration file a target means, None where it means tables."""
-    if not is_local(location):
-        return None
-    inside = join(location, configuration.FILE_NAME)
-    if os.path.isfile(inside):
-        return inside
-    return location if location.endswith(".toml") and not os.path.isdir(location) else None
+        return listed
+    directory = DirectoryCatalog(config.name, storage, config.path, config.schema or "default", config.format)
+    return CorrectedCatalog(directory, listed) if config.tables else directory
 
 
 def _storage(config: Config) -> Storage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lakesql.catalogs.base import TableEntry, match
+from lakesql.catalogs.base import Catalog, TableEntry, match
 from lakesql.errors import SqlError
 
 
@@ -40,3 +40,29 @@ class ConfigCatalog:
             names = [f"{self._name}.{s}.{n}" for s, n in sorted(found)]
             raise SqlError(f'"{schema}.{name}" could be {" or ".join(names)}', candidates=names, hint="write the name in quotes, in its exact case")
         return self._tables[found[0]] if found else None
+
+
+class CorrectedCatalog:
+    """A directory of tables, some of them said by hand: those win. Its schemas are both catalogs' schemas."""
+
+    def __init__(self, directory: Catalog, listed: ConfigCatalog) -> None:
+        self._directory = directory
+        self._listed = listed
+
+    @property
+    def name(self) -> str:
+        return self._directory.name
+
+    @property
+    def default_schema(self) -> str | None:
+        return self._directory.default_schema
+
+    def tables(self) -> Iterator[TableEntry]:
+        """See Catalog; those said by hand come first."""
+        said = {(e.schema, e.name) for e in self._listed.tables()}
+        yield from self._listed.tables()
+        yield from (e for e in self._directory.tables() if (e.schema, e.name) not in said)
+
+    def find(self, schema: str, name: str) -> TableEntry | None:
+        """See Catalog."""
+        return self._listed.find(schema, name) or self._directory.find(schema, name)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lakesql import formats
 from lakesql.catalogs.base import TableEntry, match
 from lakesql.errors import SqlError
+from lakesql.formats.markers import MARKERS
 from lakesql.location import is_local, join
 from lakesql.storage import Storage
 
@@ -99,12 +100,15 @@ class DirectoryCatalog:
         return (e.name for e in self._storage.list(folder) if e.is_folder and _is_plain(e.name))
 
     def _entry(self, location: str, schema: str, child: str) -> TableEntry | None:
-        found = formats.evidence(self._storage, location)
+        """The table at a location, None where there is none, or none of the catalog's format."""
+        if self._format is not None:
+            found = (self._format,) if MARKERS[self._format](self._storage, location) else ()
+        else:
+            found = tuple(e.format for e in formats.evidence(self._storage, location))
         if not found:
             return None
-        only = found[0].format if len(found) == 1 else None
-        name = child.removesuffix(_TABLE_ENDING) if only == "lance" else child
-        return TableEntry(schema, name, location, self._format or only)
+        only = found[0] if len(found) == 1 else None
+        return TableEntry(schema, child.removesuffix(_TABLE_ENDING) if only == "lance" else child, location, only)
 
 
 def _is_plain(name: str) -> bool:
