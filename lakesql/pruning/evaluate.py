@@ -44,21 +44,22 @@ def evaluate(predicate: Predicate, length: int, column_range: Callable[[ColumnPa
             return Masks(np.logical_or.reduce([m.maybe for m in masks]), np.logical_or.reduce([m.always for m in masks]))
         case Constant(value):
             return _everywhere(length, maybe=value is True, always=value is True)
-        case Opaque(reason=reason):
-            complain(predicate, reason)
+        case Opaque():
             return _everywhere(length, maybe=True, always=False)
         case IsNull(term, negated):
             values = range_of_term(term, column_range)
-            if values.type is None and not (values.no_nulls.any() or values.all_null.any()) and values.reason is not None:
+            if values.reason is not None and not (values.no_nulls | values.all_null).any():
                 complain(predicate, values.reason)
             some, every = (~values.all_null, values.no_nulls) if negated else (~values.no_nulls, values.all_null)
             return Masks(some & ~values.empty, every | values.empty)
         case Compare(term) | In(term) | StartsWith(term):
             values = range_of_term(term, column_range)
-            answer = _unknown_or(values.reason) if values.type is None else _compared(predicate, values)
+            answer = _compared(predicate, values)
             if isinstance(answer, str):
                 complain(predicate, answer)
                 answer = _everywhere(length, maybe=True, always=False)
+            elif values.nans.all() and answer.maybe.all() and length:
+                complain(predicate, "NaN, which sorts above every number, may be among the values")
             return Masks(answer.maybe & ~values.all_null & ~values.empty, (answer.always & values.no_nulls & ~values.nans) | values.empty)
 
 
@@ -66,12 +67,10 @@ def _everywhere(length: int, *, maybe: bool, always: bool) -> Masks:
     return Masks(np.full(length, maybe), np.full(length, always))
 
 
-def _unknown_or(reason: str | None) -> str:
-    return "nothing is known of its values" if reason is None else reason
-
-
 def _compared(predicate: Compare | In | StartsWith, values: Range) -> Masks | str:
     """The masks of a leaf over rows that are neither null nor NaN, but maybe counts NaN in; or why there are none."""
+    if values.type is None or values.reason is not None:
+        return values.reason or "nothing is known of its values"
     match predicate:
         case Compare(_, op, value):
             at = place(value, values.type)

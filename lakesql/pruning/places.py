@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from lakesql.pruning.ranges import is_bytes, is_text, proved, storage_array
+from lakesql.pruning.ranges import decimal_storage, is_bytes, is_text, proved, storage_array
 
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "day": 86_400 * 10**9}
 """Nanoseconds in a unit of Arrow's temporal types."""
@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Places:
-    """Literals as sorted storage values without repeats; those that no value of the type can equal are left out. zero, nan: the list had one."""
+    """Literals as sorted storage values without repeats; those that no value of the type can equal are left out. has_nan: the list had one."""
 
     values: pa.Array
     has_nan: bool = False
@@ -60,7 +60,7 @@ def place(value: pa.Scalar, type_: pa.DataType) -> Place | None:
     if types.is_boolean(type_) or types.is_boolean(value.type):
         return Place(pa.scalar(int(value.as_py()), pa.int64())) if type_ == value.type else None
     if types.is_floating(type_):
-        return _among_floats(value)
+        return _among_floats(value, type_)
     if types.is_integer(type_):
         number = _rational(value, whole=True)
         return None if number is None else _among_integers(number, pa.uint64() if types.is_uint64(type_) else pa.int64())
@@ -77,26 +77,22 @@ def place(value: pa.Scalar, type_: pa.DataType) -> Place | None:
 def places(values: pa.Array, type_: pa.DataType) -> Places | None:
     """The literals of a list among the values of the logical type; None where they do not compare without loss. Nulls are left out."""
     values = values.drop_null()
-    if values.type == type_ or (is_text(type_) and is_text(values.type)) or (is_bytes(type_) and is_bytes(values.type)):
-        stored = storage_array(values)
-        if stored is None:
+    stored, storage = storage_array(values), storage_array(pa.array([], type_))
+    if stored is None or storage is None:
+        return None
+    alike = values.type == type_ or (types.is_integer(values.type) and types.is_integer(type_)) or (is_text(values.type) and is_text(type_))
+    has_nan = False
+    if not (alike and stored.type == storage.type):
+        found = [place(value, type_) for value in values]
+        if any(at is None for at in found):
             return None
-        has_nan = False
-        if types.is_floating(type_):
-            nan = proved(pc.is_nan(stored))
-            has_nan = bool(nan.any())
-            stored = stored.filter(pa.array(~nan))
-        stored = stored.unique()
-        return Places(stored.take(pc.sort_indices(stored)), has_nan)
-    found = [place(value, type_) for value in values]
-    if any(p is None for p in found):
-        return None
-    exact = [p.floor for p in found if p is not None and p.exact and p.floor is not None]
-    empty = storage_array(pa.array([], type_))
-    if empty is None:
-        return None
-    stored = pa.array([v.as_py() for v in exact], empty.type).unique()
-    return Places(stored.take(pc.sort_indices(stored)))
+        stored = pa.array([at.floor.as_py() for at in found if at is not None and at.exact and at.floor is not None], storage.type)
+    elif types.is_floating(type_):
+        nan = proved(pc.is_nan(stored))
+        has_nan = bool(nan.any())
+        stored = stored.filter(pa.array(~nan))
+    stored = stored.unique()
+    return Places(stored.take(pc.sort_indices(stored)), has_nan)
 
 
 def is_utc(zone: str | None) -> bool:
@@ -104,15 +100,19 @@ def is_utc(zone: str | None) -> bool:
     return zone is None or zone.lower() in _UTC
 
 
-def _among_floats(value: pa.Scalar) -> Place | None:
+def _among_floats(value: pa.Scalar, type_: pa.DataType) -> Place | None:
+    """Only a literal that the type itself can hold: engines round any other, one way or the other."""
     if types.is_floating(value.type):
         number = float(value.as_py())
-        return None if math.isnan(number) else Place(pa.scalar(number, pa.float64()))
-    exact = _rational(value, whole=False)
-    if exact is None or abs(exact) > 2**53:
-        return None
-    number = float(exact)
-    return Place(pa.scalar(number, pa.float64())) if Fraction(number) == exact else None
+    else:
+        exact = _rational(value, whole=False)
+        if exact is None or abs(exact) > 2**53:
+            return None
+        number = float(exact)
+        if Fraction(number) != exact:
+            return None
+    held = number if type_.bit_width == 64 else float(np.dtype(f"f{type_.bit_width // 8}").type(number))
+    return Place(pa.scalar(number, pa.float64())) if held == number else None
 
 
 def _rational(value: pa.Scalar, *, whole: bool) -> Fraction | None:
@@ -147,9 +147,8 @@ def _among_decimals(number: Fraction, type_: pa.DataType) -> Place:
         return Place(None, exact=False, side=-1)
     if floor >= 10**digits:
         return Place(None, exact=False, side=1)
-    storage = pa.decimal256(76, type_.scale) if digits == 76 else pa.decimal128(38, type_.scale)
     sign, digit_tuple, _ = Decimal(floor).as_tuple()
-    return Place(pa.scalar(Decimal((sign, digit_tuple, -type_.scale)), storage), exact=scaled.denominator == 1)
+    return Place(pa.scalar(Decimal((sign, digit_tuple, -type_.scale)), decimal_storage(type_)), exact=scaled.denominator == 1)
 
 
 def _ticks(type_: pa.DataType) -> tuple[str, int] | None:

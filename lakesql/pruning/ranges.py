@@ -49,12 +49,10 @@ class Range:
         unknown = pa.nulls(len(self.lower), pa.int64())
         return replace(self, type=None, lower=unknown, upper=unknown, sharp=False, reason=reason)
 
-    def with_bounds(self, type_: pa.DataType, lower: pa.Array, upper: pa.Array, *, sharp: bool | None = None) -> Range:
+    def with_bounds(self, type_: pa.DataType, lower: pa.Array, upper: pa.Array) -> Range:
         """The same rows under an order-keeping function that is null for null alone."""
-        is_float = types.is_floating(type_)
-        return replace(
-            self, type=type_, lower=lower, upper=upper, nans=self.nans if is_float else np.zeros_like(self.nans), sharp=self.sharp if sharp is None else sharp
-        )
+        nans = self.nans if types.is_floating(type_) else np.zeros_like(self.nans)
+        return replace(self, type=type_, lower=lower, upper=upper, nans=nans)
 
 
 def proved(answers: pa.Array) -> Mask:
@@ -71,43 +69,61 @@ def nothing_known(length: int, reason: str) -> Range:
 
 
 def range_of(bounds: Bounds, length: int, column: str) -> Range:
-    """The range of a plain column. Raises InternalError where the arrays do not have one entry per candidate."""
-    for name in ("lower", "upper", "null_count", "row_count", "nan_count"):
-        array = getattr(bounds, name)
-        if array is not None and len(array) != length:
-            raise InternalError(f'bounds of column "{column}": {name} has {len(array)} entries for {length} candidates')
-    row_count, null_count = _counts(bounds.row_count), _counts(bounds.null_count)
+    """The range of a plain column. Raises InternalError where the arrays do not fit each other or the candidates."""
+    lower, upper, null_count, row_count, nan_count = _checked(bounds, length, column)
+    logical = lower.type
+    no_lower, no_upper = _is_null(lower), _is_null(upper)
     empty = proved(pc.equal(row_count, 0))
-    no_lower = bounds.lower.is_null().to_numpy(zero_copy_only=False)
-    no_upper = bounds.upper.is_null().to_numpy(zero_copy_only=False)
     if bounds.constant:
-        no_nulls, all_null = ~no_lower, no_lower
+        upper, no_nulls, all_null = lower, ~no_lower, no_lower
     else:
         no_nulls = proved(pc.equal(null_count, 0))
         # A candidate of nulls alone has no bounds; where it has, the metadata contradicts itself and proves nothing.
         all_null = proved(pc.equal(null_count, row_count)) & no_lower & no_upper & ~no_nulls
-    logical = _plain_type(bounds.lower.type)
-    lower = storage_array(bounds.lower)
-    upper = lower if bounds.constant else storage_array(bounds.upper)
-    no = np.zeros(length, dtype=bool)
-    if lower is None or upper is None or lower.type != upper.type:
-        reason = f"the type {logical} has no order that pruning knows" if not types.is_null(logical) else f"no bounds for column {column}"
-        return replace(nothing_known(length, reason), no_nulls=no_nulls, all_null=all_null, empty=empty)
-    nans = no
-    if types.is_floating(lower.type):
-        lower_is_nan, upper_is_nan = proved(pc.is_nan(lower)), proved(pc.is_nan(upper))
-        if bounds.constant:
-            nans = lower_is_nan
-        elif bounds.nan_count is None:
-            nans = ~no
-        else:
-            nans = ~proved(pc.equal(_counts(bounds.nan_count), 0)) | lower_is_nan | upper_is_nan
-        lower, upper = without(lower, lower_is_nan), without(upper, upper_is_nan)
+    unknown = replace(nothing_known(length, ""), no_nulls=no_nulls, all_null=all_null, empty=empty)
+    stored_lower, stored_upper = storage_array(lower), storage_array(upper)
+    if stored_lower is None or stored_upper is None:
+        return replace(
+            unknown, reason=f"no bounds for column {column}" if types.is_null(logical) else f"values of type {logical} have no order that pruning knows"
+        )
+    lower, upper, nans = stored_lower, stored_upper, np.zeros(length, dtype=bool)
+    if types.is_floating(logical):
+        is_nan = proved(pc.is_nan(lower)) | proved(pc.is_nan(upper))
+        nans = is_nan if bounds.constant else is_nan | (~proved(pc.equal(nan_count, 0)) if nan_count is not None else True)
+        lower, upper = without(lower, is_nan), without(upper, is_nan)
     crossed = proved(pc.greater(lower, upper))
-    if crossed.any():
-        lower, upper = without(lower, crossed), without(upper, crossed)
+    lower, upper = without(lower, crossed), without(upper, crossed)
     sharp = bounds.constant or bounds.exact or not types.is_large_binary(lower.type)
-    return Range(logical, lower, upper, no_nulls, all_null, empty, nans, sharp)
+    reason = f"no bounds for column {column}" if length and lower.null_count == upper.null_count == length and not all_null.any() else None
+    return Range(logical, lower, upper, no_nulls, all_null, empty, nans, sharp, reason)
+
+
+def _checked(bounds: Bounds, length: int, column: str) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array, pa.Array | None]:
+    """The five arrays, each in one piece."""
+    given = {name: getattr(bounds, name) for name in ("lower", "upper", "null_count", "row_count", "nan_count")}
+    for name, array in given.items():
+        if array is None and name == "nan_count":
+            continue
+        if len(array) != length:
+            raise InternalError(f'bounds of column "{column}": {name} has {len(array)} entries for {length} candidates')
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        array = array.dictionary_decode() if types.is_dictionary(array.type) else array
+        if name.endswith("_count") and types.is_null(array.type):
+            array = array.cast(pa.int64())
+        if name.endswith("_count") and not types.is_int64(array.type):
+            raise InternalError(f'bounds of column "{column}": {name} is {array.type}, not int64')
+        given[name] = array
+    lower, upper = given["lower"], given["upper"]
+    if types.is_null(lower.type) or types.is_null(upper.type):
+        lower, upper = (array.cast(upper.type if types.is_null(lower.type) else lower.type) for array in (lower, upper))
+    if lower.type != upper.type:
+        raise InternalError(f'bounds of column "{column}": lower is {lower.type}, upper is {upper.type}')
+    return lower, upper, given["null_count"], given["row_count"], given["nan_count"]
+
+
+def _is_null(array: pa.Array) -> Mask:
+    mask: Mask = array.is_null().to_numpy(zero_copy_only=False)
+    return mask
 
 
 def without(array: pa.Array, mask: Mask) -> pa.Array:
@@ -119,34 +135,27 @@ def without(array: pa.Array, mask: Mask) -> pa.Array:
 
 def storage_array(array: pa.Array) -> pa.Array | None:
     """The values of a logical array in its storage type; None where the type has no order that pruning knows."""
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if types.is_dictionary(array.type):
-        array = array.dictionary_decode()
     type_ = array.type
     if types.is_uint64(type_):
         return array
-    if (
-        types.is_integer(type_)
-        or types.is_boolean(type_)
-        or types.is_date64(type_)
-        or types.is_timestamp(type_)
-        or types.is_time64(type_)
-        or types.is_duration(type_)
-    ):
-        return array.cast(pa.int64())
     if types.is_date32(type_) or types.is_time32(type_):
         return array.cast(pa.int32()).cast(pa.int64())
+    if types.is_integer(type_) or types.is_boolean(type_) or types.is_temporal(type_):
+        return None if types.is_interval(type_) else array.cast(pa.int64())
     if types.is_floating(type_):
         return array.cast(pa.float64())
     if types.is_decimal(type_):
-        wide = pa.decimal256(76, type_.scale) if types.is_decimal256(type_) else pa.decimal128(38, type_.scale)
-        return array.cast(wide)
+        return array.cast(decimal_storage(type_))
     if is_text(type_):
         return array.cast(pa.large_string()).cast(pa.large_binary())
     if is_bytes(type_):
         return array.cast(pa.binary()).cast(pa.large_binary()) if types.is_fixed_size_binary(type_) else array.cast(pa.large_binary())
     return None
+
+
+def decimal_storage(type_: pa.DataType) -> pa.DataType:
+    """The decimal type with the same scale that holds every decimal of this one."""
+    return pa.decimal256(76, type_.scale) if types.is_decimal256(type_) else pa.decimal128(38, type_.scale)
 
 
 def is_text(type_: pa.DataType) -> bool:
@@ -157,13 +166,3 @@ def is_text(type_: pa.DataType) -> bool:
 def is_bytes(type_: pa.DataType) -> bool:
     """Binary, in any of Arrow's layouts."""
     return bool(types.is_binary(type_) or types.is_large_binary(type_) or types.is_fixed_size_binary(type_) or types.is_binary_view(type_))
-
-
-def _plain_type(type_: pa.DataType) -> pa.DataType:
-    return type_.value_type if types.is_dictionary(type_) else type_
-
-
-def _counts(array: pa.Array) -> pa.Array:
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    return array.cast(pa.int64())

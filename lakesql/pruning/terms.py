@@ -54,15 +54,15 @@ def cast(values: Range, to: pa.DataType) -> Range:
             result = _integer_to_integer(values, to)
         elif types.is_decimal(to):
             result = _integer_to_decimal(values, to)
-        elif types.is_floating(to):
-            result = _integer_to_float(values, to)
+        elif types.is_float64(to):
+            result = _integer_to_double(values, to)
     elif types.is_floating(source) and types.is_floating(to) and to.bit_width >= source.bit_width:
         result = values.with_bounds(to, values.lower, values.upper)
     elif types.is_decimal(source):
         if types.is_decimal(to):
             result = _decimal_to_decimal(values, source, to)
-        elif types.is_floating(to):
-            result = _decimal_to_float(values, to)
+        elif types.is_float64(to):
+            result = _decimal_to_double(values, to)
     elif _is_instant(source) and _is_instant(to):
         result = _instant_to_instant(values, source, to)
     elif types.is_time(source) and types.is_time(to):
@@ -158,18 +158,15 @@ def _integer_to_decimal(values: Range, to: pa.DataType) -> Range | None:
     return _fitting(values, logical, values.lower.cast(storage), values.upper.cast(storage), misfit)
 
 
-def _integer_to_float(values: Range, to: pa.DataType) -> Range | None:
-    if to.bit_width == 16:
-        return None
-    narrow = np.float32 if to.bit_width == 32 else np.float64
-    exact_up_to = 2.0 ** (24 if to.bit_width == 32 else 53)
+def _integer_to_double(values: Range, to: pa.DataType) -> Range:
+    """Integers up to 2**53 are doubles; the others are rounded, and moved outward by one."""
 
     def convert(bound: pa.Array, direction: float) -> pa.Array:
-        number = _ints(bound).astype(narrow)
-        moved = np.where(np.abs(number) >= exact_up_to, np.nextafter(number, narrow(direction)), number)
-        return pa.array(moved.astype(np.float64), pa.float64(), mask=~_known(bound))
+        number = _ints(bound).astype(np.float64)
+        moved = np.where(np.abs(number) >= 2.0**53, np.nextafter(number, direction), number)
+        return pa.array(moved, pa.float64(), mask=~_known(bound))
 
-    return values.with_bounds(to, convert(values.lower, -np.inf), convert(values.upper, np.inf), sharp=True)
+    return values.with_bounds(to, convert(values.lower, -np.inf), convert(values.upper, np.inf))
 
 
 # Decimals ------------------------------------------------------------------------------------------------------------------------------------------
@@ -180,12 +177,11 @@ def _decimal_to_decimal(values: Range, source: pa.DataType, to: pa.DataType) -> 
     if to.scale < 0 or source.scale < 0:
         return None
     lower, upper = values.lower, values.upper
-    sharp = values.sharp
     if to.scale < source.scale:
         lower, upper = _rounded(lower, to.scale, "down"), _rounded(upper, to.scale, "up")
     whole_digits = to.precision - to.scale
     misfit = _beyond(lower, whole_digits) | _beyond(upper, whole_digits)
-    return values.with_bounds(source, without(lower, misfit), without(upper, misfit), sharp=sharp)
+    return values.with_bounds(source, without(lower, misfit), without(upper, misfit))
 
 
 def _rounded(array: pa.Array, digits: int, mode: str) -> pa.Array:
@@ -202,18 +198,15 @@ def _beyond(array: pa.Array, whole_digits: int) -> Mask:
     return proved(pc.greater_equal(pc.abs(array), limit))
 
 
-def _decimal_to_float(values: Range, to: pa.DataType) -> Range | None:
-    """Engines divide an integer by a power of ten, each step rounded; 2**-48 of the value is more than all steps of a double together."""
-    if to.bit_width == 16:
-        return None
-    slack = 2.0**-48 if to.bit_width == 64 else 2.0**-20
+def _decimal_to_double(values: Range, to: pa.DataType) -> Range:
+    """Engines divide an integer by a power of ten, each step rounded; 2**-48 of the value is more than all steps together."""
 
     def convert(bound: pa.Array, direction: float) -> pa.Array:
         number: Floats = pc.fill_null(bound.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
-        moved = number + np.copysign(np.abs(number) * slack, direction)
+        moved = number + np.copysign(np.abs(number) * 2.0**-48, direction)
         return pa.array(moved, pa.float64(), mask=~_known(bound))
 
-    return values.with_bounds(to, convert(values.lower, -1.0), convert(values.upper, 1.0), sharp=True)
+    return values.with_bounds(to, convert(values.lower, -1.0), convert(values.upper, 1.0))
 
 
 # Dates and timestamps ------------------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ survivors only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,15 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lakesql.errors import InternalError
-from lakesql.predicate import And, ColumnPath, IsNull, Or, Predicate, column_of, columns_of, conjuncts, literal
+from lakesql.predicate import And, ColumnPath, Constant, IsNull, Opaque, Or, Predicate, column_of, columns_of, conjuncts, literal
 from lakesql.pruning.bounds import Bounds, Candidates, Mask, Narrowable
-from lakesql.pruning.evaluate import evaluate
+from lakesql.pruning.evaluate import Masks, evaluate
 from lakesql.pruning.ranges import Range, nothing_known, range_of
 
 _LONGEST_TEXT = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
     """What pruning found, one entry per candidate.
 
@@ -51,7 +51,7 @@ class Verdict:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Step:
     """A conjunct as it was tested. rows: the candidates it was tested on, ascending."""
 
@@ -62,7 +62,7 @@ class _Step:
     def reason(self, candidate: int) -> tuple[str, str]:
         place = int(np.searchsorted(self.rows, candidate))
         null_tests = _null_tests(self.predicate)
-        shown = [_bound_text(path, self.bounds[path], place, path in null_tests) for path in sorted(columns_of(self.predicate)) if path in self.bounds]
+        shown = [_bound_text(path, bounds, place, path in null_tests) for path, bounds in sorted(self.bounds.items())]
         return str(self.predicate), ", ".join(shown) or "true for no row"
 
 
@@ -86,21 +86,53 @@ def prune(candidates: Candidates, predicates: Sequence[Predicate], *, partition_
     trial = _Trial(candidates)
     for part in by_partition:
         trial.test(part)
-    dropped_by_partition = trial.dropped_count
-    trial.narrow()
     for part in by_statistics:
+        trial.test_weaker(part, weaken(part, partition_columns))
+    dropped_by_partition = trial.dropped_count
+    for part in by_statistics:
+        if trial.dropped_count == len(candidates):
+            break
+        trial.narrow_for(part)
         trial.test(part)
-        trial.narrow()
     keep = trial.dropped_by < 0
+    unusable = [(str(leaf), leaf.reason) for part in parts for leaf in _opaque_leaves(part)] + trial.unusable
     return Verdict(
-        keep,
-        trial.all_match & keep,
-        dropped_by_partition,
-        trial.dropped_count - dropped_by_partition,
-        tuple(dict.fromkeys(trial.unusable)),
-        trial.dropped_by,
-        tuple(trial.steps),
+        keep=keep,
+        all_match=trial.all_match & keep,
+        dropped_by_partition=dropped_by_partition,
+        dropped_by_statistics=trial.dropped_count - dropped_by_partition,
+        unusable=tuple(dict.fromkeys(unusable)),
+        _dropped_by=trial.dropped_by,
+        _steps=tuple(trial.steps),
     )
+
+
+def weaken(predicate: Predicate, columns: frozenset[ColumnPath]) -> Predicate:
+    """What the predicate says about these columns alone: true wherever it may be true.
+
+    >>> from lakesql.predicate import Column, Compare, Op
+    >>> def on(day, id): return And((Compare(Column(("day",)), Op.EQ, pa.scalar(day)), Compare(Column(("id",)), Op.LT, pa.scalar(id))))
+    >>> str(weaken(Or((on(1, 5), on(2, 7))), frozenset({("day",)})))
+    'day = 1 OR day = 2'
+    """
+    match predicate:
+        case And(parts):
+            telling = tuple(p for p in (weaken(part, columns) for part in parts) if p != Constant(True))
+            return Constant(True) if not telling else telling[0] if len(telling) == 1 else And(telling)
+        case Or(parts):
+            weaker = tuple(weaken(part, columns) for part in parts)
+            return Constant(True) if Constant(True) in weaker else Or(weaker)
+        case _:
+            return predicate if columns_of(predicate) <= columns else Constant(True)
+
+
+def _opaque_leaves(predicate: Predicate) -> Iterator[Opaque]:
+    match predicate:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from _opaque_leaves(part)
+        case Opaque():
+            yield predicate
 
 
 class _Trial:
@@ -118,21 +150,19 @@ class _Trial:
         self._ranges: dict[ColumnPath, Range] = {}
 
     def test(self, predicate: Predicate) -> None:
-        """Drops what the conjunct proves to hold no matching row."""
-        masks = evaluate(predicate, len(self.rows), self._range, self._complain)
-        fresh = ~masks.maybe & (self.dropped_by[self.rows] < 0)
-        self.dropped_by[self.rows[fresh]] = len(self.steps)
-        self.dropped_count += int(np.count_nonzero(fresh))
+        """Drops what the conjunct proves to hold no matching row, and notes where every row matches."""
+        masks = self._evaluate(predicate, predicate)
         self.all_match[self.rows] &= masks.always
-        used = {path: bounds for path in columns_of(predicate) if (bounds := self._bounds.get(path)) is not None}
-        self.steps.append(_Step(predicate, self.rows, used))
 
-    def narrow(self) -> None:
-        """Forgets the dropped, where that spares decoding: when at most half of the candidates looked at are left."""
-        if not isinstance(self.candidates, Narrowable):
-            return
+    def test_weaker(self, predicate: Predicate, weaker: Predicate) -> None:
+        """Drops what a weaker predicate rules out, in the name of the conjunct it follows from."""
+        if weaker != Constant(True):
+            self._evaluate(predicate, weaker)
+
+    def narrow_for(self, predicate: Predicate) -> None:
+        """Forgets the dropped candidates, where the conjunct needs bounds of them that are still to be decoded."""
         alive = self.dropped_by[self.rows] < 0
-        if 2 * np.count_nonzero(alive) > len(self.rows):
+        if alive.all() or not isinstance(self.candidates, Narrowable) or columns_of(predicate) <= self._bounds.keys():
             return
         self.candidates = self.candidates.narrow(alive)
         self.rows = self.rows[alive]
@@ -141,15 +171,22 @@ class _Trial:
         self._bounds = {path: None if bounds is None else bounds.narrow(alive) for path, bounds in self._bounds.items()}
         self._ranges.clear()
 
+    def _evaluate(self, name: Predicate, predicate: Predicate) -> Masks:
+        masks = evaluate(predicate, len(self.rows), self._range, self._complain)
+        fresh = ~masks.maybe & (self.dropped_by[self.rows] < 0)
+        self.dropped_by[self.rows[fresh]] = len(self.steps)
+        self.dropped_count += int(np.count_nonzero(fresh))
+        used = {path: bounds for path in columns_of(predicate) if (bounds := self._bounds.get(path)) is not None}
+        self.steps.append(_Step(name, self.rows, used))
+        return masks
+
     def _range(self, column: ColumnPath) -> Range:
         if column not in self._ranges:
             name = ".".join(column)
             if column not in self._bounds:
                 self._bounds[column] = self.candidates.bounds(column)
-            bounds = self._bounds[column]
-            self._ranges[column] = (
-                nothing_known(len(self.rows), f"no statistics for column {name}") if bounds is None else range_of(bounds, len(self.rows), name)
-            )
+            bounds, length = self._bounds[column], len(self.rows)
+            self._ranges[column] = nothing_known(length, f"no statistics for column {name}") if bounds is None else range_of(bounds, length, name)
         return self._ranges[column]
 
     def _complain(self, predicate: Predicate, reason: str) -> None:
@@ -177,8 +214,6 @@ def _bound_text(path: ColumnPath, bounds: Bounds, index: int, with_nulls: bool) 
     if bounds.row_count[index].as_py() == 0:
         return "0 rows"
     null_count = bounds.null_count[index].as_py()
-    if null_count is not None and null_count == bounds.row_count[index].as_py():
-        return f"{name} IS NULL in every row"
     shown = [f"{name} has no nulls"] if with_nulls and null_count == 0 else []
     if lower.is_valid and upper.is_valid:
         shown.insert(0, f"{name} in [{_short(lower)}, {_short(upper)}]")
@@ -186,6 +221,8 @@ def _bound_text(path: ColumnPath, bounds: Bounds, index: int, with_nulls: bool) 
         shown.insert(0, f"{name} >= {_short(lower)}")
     elif upper.is_valid:
         shown.insert(0, f"{name} <= {_short(upper)}")
+    elif null_count is not None and null_count == bounds.row_count[index].as_py():
+        return f"{name} IS NULL in every row"
     return ", ".join(shown) or f"bounds of {name} unknown"
 
 
