@@ -1,0 +1,1 @@
+"""Scripts as a user would run them: every file of `queries/` over the sample lake."""

@@ -1,0 +1,134 @@
+"""Every file of `queries/` runs over the sample lake and answers as the file beside it says; the tour prints what its golden file holds.
+
+A question about a table whose format lakesql does not read yet must be refused by that format's name, and then waits for it; the day the format is there, its answer counts.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import lakesql
+from lakesql import errors
+
+ROOT = Path(__file__).parents[2]
+QUERIES, LAKE = ROOT / "queries", ROOT / "catalog"
+QUESTIONS = sorted(p for p in QUERIES.glob("*.sql") if p.name != "tour.sql")
+TABLES = json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["tables"]
+DAYS = [(name, table["format"], day) for name, table in TABLES.items() for day in table["days"]]
+CUTS = {cut["day"]: cut for cut in json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["cuts"]}
+
+
+@pytest.fixture(scope="module")
+def lake() -> Iterator[Any]:
+    with lakesql.connect(str(LAKE)) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def waiting(lake: Any) -> frozenset[str]:
+    """The formats that are not read yet: each says so itself, by name."""
+    formats = set()
+    for name, table in TABLES.items():
+        try:
+            lake.execute(f"SELECT * FROM {name} LIMIT 0").fetchall()
+        except errors.UnsupportedFeatureError as error:
+            assert table["format"] in str(error).lower(), f"{name} is refused without the word {table['format']}: {error}"
+            formats.add(table["format"])
+    return frozenset(formats)
+
+
+def test_delta_is_read(waiting: frozenset[str]) -> None:
+    assert "delta" not in waiting
+
+
+@pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: file.stem)
+def test_question(file: Path, lake: Any, waiting: frozenset[str]) -> None:
+    sql = file.read_text(encoding="utf-8")
+    assert sql.startswith("-- "), "a question begins with a comment that asks it"
+    needs = formats_of(sql) & waiting
+    if needs:
+        with pytest.raises(errors.UnsupportedFeatureError) as refused:
+            lake.execute(sql).fetchall()
+        assert any(name in str(refused.value).lower() for name in needs)
+        pytest.skip(f"waits for {', '.join(sorted(needs))}")
+    assert as_csv(lake.execute(sql).fetch_arrow_table()) == file.with_suffix(".expected.csv").read_text(encoding="utf-8")
+
+
+def formats_of(sql: str) -> set[str]:
+    """The formats of the sample tables a statement names."""
+    code = re.sub(r"--[^\n]*|'[^']*'", " ", sql)
+    return {table["format"] for name, table in TABLES.items() if re.search(rf"(?:FROM|JOIN)\s+{name}\b", code)}
+
+
+def as_csv(table: pa.Table) -> str:
+    """The rows as CSV: dates in ISO form, nothing for null."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        writer.writerow([v.isoformat() if isinstance(v, (dt.date, dt.datetime)) else v for v in row.values()])
+    return text.getvalue()
+
+
+def test_questions_have_answers() -> None:
+    assert [p.name for p in QUESTIONS if not p.with_suffix(".expected.csv").exists()] == []
+    assert len(QUESTIONS) >= 20
+
+
+def test_questions_are_the_lake_s_own() -> None:
+    for theirs in sorted((LAKE / "questions").glob("*.sql")):
+        assert (QUERIES / theirs.name).read_text(encoding="utf-8").rstrip().rstrip(";") == theirs.read_text(encoding="utf-8").rstrip()
+
+
+@pytest.mark.parametrize(("name", "format_", "day"), [pytest.param(*d, id=f"{d[0]}-day{d[2]['day']}") for d in DAYS])
+def test_rows_of_each_day(name: str, format_: str, day: dict[str, Any], lake: Any, waiting: frozenset[str]) -> None:
+    if format_ in waiting:
+        pytest.skip(f"waits for {format_}")
+    version = day["version"] if isinstance(day["version"], int) else f"'{day['version']}'"
+    assert lake.execute(f"SELECT count(*) FROM {name} VERSION AS OF {version}").fetchall() == [(day["rows"],)]
+    asked = lake.execute(f"SELECT count(*) FROM {name} TIMESTAMP AS OF '{cut_of(day['day'], format_)}'")
+    assert asked.fetchall() == [(day["rows"],)]
+    assert [s.version for s in asked.snapshots] == [str(day["version"])]
+
+
+def cut_of(day: int, format_: str) -> str:
+    """An instant that belongs to the day: its cut, but for the last day, after which Delta knows no commit and so no state."""
+    is_last = day == max(CUTS)
+    return str(CUTS[day]["last_commit_before" if is_last and format_ == "delta" else "at"])
+
+
+# The tour ------------------------------------------------------------------------------------------------------------------------------------------
+
+
+def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """lakesql's command line in a process of its own, in the checkout's folder."""
+    command = [sys.executable, "-m", "lakesql", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | environment, timeout=120)
+
+
+def test_tour(request: pytest.FixtureRequest) -> None:
+    done = run_cli("--sample", "-f", "queries/tour.sql")
+    assert done.returncode == 0, done.stderr
+    told = re.sub(r"\S*(?:catalog|_sample/catalog)(?=/|\b)(?=/(?:impressions|users|items|ratings)|$)", "<lake>", done.stdout, flags=re.MULTILINE)
+    golden = QUERIES / "tour.expected.txt"
+    if request.config.getoption("regenerate"):
+        golden.write_text(told, encoding="utf-8")
+    assert told == golden.read_text(encoding="utf-8")
+
+
+def test_csv_of_the_command_line() -> None:
+    done = run_cli("--sample", "-f", "queries/17_watch_time_by_day.sql", "--format", "csv")
+    assert (done.returncode, done.stdout) == (0, (QUERIES / "17_watch_time_by_day.expected.csv").read_text(encoding="utf-8"))
