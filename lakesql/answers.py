@@ -1,8 +1,8 @@
 """Answers from metadata: rows that are known without opening a data file.
 
-A scan that reads only columns with one value per file (partition columns, or none) has rows that their numbers describe: `count(*)`, `GROUP BY day`, `SELECT DISTINCT day`.
-One that reads only least and greatest values and counts is served by rows that have the same. Both become `Counted`, which the engine runs the statement over as over any
-relation, so nothing of the statement is rewritten; where a number is not known, the files are read.
+A scan that reads only columns with one value per file (partition columns, or none) has rows that their numbers describe: `count(*)`, `GROUP BY day`, `SELECT
+DISTINCT day`. One that reads only least and greatest values and counts is served by rows that have the same. Both become `Counted`, which the engine runs
+the statement over as over any relation, so nothing of the statement is rewritten; where a number is not known, the files are read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def from_metadata(files: FileSet, scan: BoundScan, schema: pa.Schema) -> Relatio
 
 
 def _extremes(files: FileSet, needed: list[str], codes: np.ndarray, groups: pa.Table, rows: np.ndarray, schema: pa.Schema) -> Relation | None:
-    """Per group: one row with every column's least value, rows with the greatest, and nulls for the rest, so that min, max, count(column) and count(*) are right."""
+    """Per group: one row with every column's least value, rows with the greatest, and nulls for the rest, so that min, max, count(column) and count(*) are
+    right.
+    """
     known = {}
     for name in needed:
         bounds = files.extremes(name)

@@ -74,7 +74,9 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
     else:
         snapshot = table.snapshot(at)
         schema = snapshot.schema
-        pinned = (PinnedSnapshot(".".join(mention.name or (mention.path or "",)), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),)
+        pinned = (
+            PinnedSnapshot(".".join(mention.name or (mention.path or "",)), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),
+        )
     rows = pa.table(
         {
             "column_name": schema.names,

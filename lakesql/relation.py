@@ -40,6 +40,9 @@ class ColumnMatch(enum.Enum):
     """By `PARQUET:field_id` in the field's metadata, nested fields too; a file without any ids falls back to names only where the node says so."""
 
 
+VARIANT_AS_JSON = {b"lakesql.variant": b"json"}
+"""Metadata of a text field of `Files.schema`, at any depth, that the files hold as a variant."""
+
 # Expressions ---------------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -102,6 +105,9 @@ class Files:
     row per file, in the order of `files`, names not in `schema`. file_path / row_index: names under which the file's path (the very text of `files.path`)
     and the row's 0-based position in its file (before any filter) are added, or None. fallback_by_name: with BY_ID, files that carry no field ids at all are
     read by name; otherwise such a file is an error.
+
+    Variants: a field marked VARIANT_AS_JSON is in the files a struct of `metadata`, `value` and, where shredded, `typed_value` of a type that each file chooses, its
+    fields found by name. It is read with all of them and given as the JSON text that `lakesql.variant.to_json` makes of it.
 
     Output: `schema`'s columns, then `constants`' columns, then the path (string), then the position (int64). Raises DataFileError for a file that cannot be
     read as `schema`, MissingFileError for one that is gone.
@@ -222,8 +228,8 @@ class LatestByKey:
 
     order: columns that decide which row is newest, most significant first, each with True for ascending (a higher value is newer); null is older than any
     value in either direction; ties go to the run with the higher age. drop: a boolean column; a newest row where it is true vanishes, and with it its key. A
-    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. Source: Paimon deduplicate tables, Hudi
-    merge-on-read.
+    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. Source: Paimon deduplicate
+    tables, Hudi merge-on-read.
     """
 
     runs: tuple[Run, ...]
@@ -244,7 +250,9 @@ class MergeRule:
 
 @dataclass(frozen=True)
 class MergeByKey:
-    """One row per key, each column made by its rule from the key's rows in `order`; rows order as in LatestByKey. Source: Paimon partial-update, aggregation, first-row."""
+    """One row per key, each column made by its rule from the key's rows in `order`; rows order as in LatestByKey. Source: Paimon partial-update,
+    aggregation, first-row.
+    """
 
     runs: tuple[Run, ...]
     key: tuple[str, ...]

@@ -16,7 +16,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PinnedSnapshot:
-    """A version of a table that a statement read. name: as the statement wrote it. committed_at: UTC, None where the format does not say or datetime cannot hold it."""
+    """A version of a table that a statement read. name: as the statement wrote it. committed_at: UTC, None where the format does not say or datetime cannot
+    hold it.
+    """
 
     name: str
     location: str

@@ -119,7 +119,9 @@ class Session:
             case sql.Kind.WRITE:
                 return self._write(statement, bound)
             case sql.Kind.OTHER:
-                raise NotSupportedError(f"lakesql does not know this statement: {statement.text.split(None, 1)[0].upper()}", hint="it reads: SELECT, EXPLAIN, DESCRIBE, SHOW")
+                raise NotSupportedError(
+                    f"lakesql does not know this statement: {statement.text.split(None, 1)[0].upper()}", hint="it reads: SELECT, EXPLAIN, DESCRIBE, SHOW"
+                )
             case _:
                 return catalog_statements.run(self, statement, bound)
 

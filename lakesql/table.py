@@ -1,7 +1,7 @@
 """What a table format gives the rest of lakesql: the protocols Table and Snapshot, and the FileSet that passes between scan and relate.
 
-A format is one folder under `formats/` that offers `Format` in its `__init__`. It reads metadata through `storage`, prunes with `pruning`, and describes rows with
-`relation`. It knows no engine, no SQL and no other format.
+A format is one folder under `formats/` that offers `Format` in its `__init__`. It reads metadata through `storage`, prunes with `pruning`, and describes
+rows with `relation`. It knows no engine, no SQL and no other format.
 
     Table --snapshot(at)--> Snapshot --scan(request)--> FileSet --relate(files, columns)--> Relation
 """
@@ -31,7 +31,9 @@ class Latest:
 
 @dataclass(frozen=True)
 class AtVersion:
-    """A version in the format's own terms: a number, an instant, the name of a tag or branch. text: as the user gave it, quotes removed; quoted: whether it had any."""
+    """A version in the format's own terms: a number, an instant, the name of a tag or branch. text: as the user gave it, quotes removed; quoted: whether it
+    had any.
+    """
 
     text: str
     quoted: bool = False
@@ -42,10 +44,14 @@ class AtVersion:
 
 @dataclass(frozen=True)
 class AtTime:
-    """The state at an instant: microseconds since 1970-01-01 UTC; text: as the user gave it, for messages."""
+    """The state at an instant: microseconds since 1970-01-01 UTC; text: as the user gave it, for messages.
+
+    or_latest: an instant after the table's last commit means its latest state, where a format would refuse it: for one instant that cuts through a whole lake.
+    """
 
     instant_us: int
     text: str
+    or_latest: bool = False
 
     def __str__(self) -> str:
         return f"time {self.text}"
@@ -60,8 +66,8 @@ At = Latest | AtVersion | AtTime
 class ScanRequest:
     """What a statement needs of a snapshot.
 
-    columns: logical names, hidden ones included, in any order. predicates: conjuncts that every wanted row satisfies. prune: False reads every file, to prove that
-    pruning changes no rows.
+    columns: logical names, hidden ones included, in any order. predicates: conjuncts that every wanted row satisfies. prune: False reads every file, to
+    prove that pruning changes no rows.
     """
 
     columns: tuple[str, ...]
@@ -124,8 +130,9 @@ class FileSet:
 class Snapshot(Protocol):
     """An immutable state of a table.
 
-    version: the format's own name for it, as text. committed_at_us: microseconds UTC, None where the format does not say. schema: logical columns in order, every field
-    nullable, field ids (where the format has them) as `PARQUET:field_id` in the field's metadata. hidden: columns that exist but are not part of `SELECT *` (row ids, file path).
+    version: the format's own name for it, as text. committed_at_us: microseconds UTC, None where the format does not say. schema: logical columns in order,
+    every field nullable, field ids (where the format has them) as `PARQUET:field_id` in the field's metadata. hidden: columns that exist but are not part of
+    `SELECT *` (row ids, file path).
     """
 
     @property
@@ -144,6 +151,9 @@ class Snapshot(Protocol):
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """How the rows of `files` come about, with at least the named columns under their logical names and types. Reads no data file."""
         ...
+
+    # A snapshot may also offer `explain_missing(error: MissingFileError) -> Error`: the error to raise in place of one that an engine met while it read this snapshot's
+    # files, telling a version whose files were cleaned up from a table that lost one. It may read metadata.
 
 
 @runtime_checkable

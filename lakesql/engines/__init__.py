@@ -1,7 +1,7 @@
 """Engines: Relation -> the engine's own plan -> rows, and before that, SQL text -> what each scan needs.
 
-An engine knows nothing of formats, versions or catalogs. It is asked twice for every statement: `bind`, with schemas only, to learn which columns and predicates reach
-each scan; then `run`, with a relation for each of them.
+An engine knows nothing of formats, versions or catalogs. It is asked twice for every statement: `bind`, with schemas only, to learn which columns and
+predicates reach each scan; then `run`, with a relation for each of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class BoundScan:
     """What a statement needs of one of its tables, after the engine's optimiser.
 
     columns: names, in the table's order. predicates: conjuncts every row must satisfy to matter; where the table is scanned more than once, those common to all scans.
-    only_extremes: the statement reads nothing but min, max and count of these columns (and count(*)), ungrouped, so that rows with the same extremes and counts serve
-    as well; None where it reads more.
+    only_extremes: the statement reads nothing but min, max and count of these columns (and count(*)), ungrouped, so that rows with the same extremes and
+    counts serve as well; None where it reads more.
     """
 
     columns: tuple[str, ...]
@@ -33,8 +33,8 @@ class BoundScan:
 
 @dataclass(frozen=True)
 class Bound:
-    """A statement bound to schemas. scans: by table name as `bind` was given it. sensitive: columns per table whose NaNs or order the statement depends on, which an engine
-    may need to read with more care; the session only hands it back to `run`."""
+    """A statement bound to schemas. scans: by table name as `bind` was given it. sensitive: columns per table whose NaNs or order the statement depends on,
+    which an engine may need to read with more care; the session only hands it back to `run`."""
 
     scans: Mapping[str, BoundScan]
     sensitive: Mapping[str, frozenset[str]]

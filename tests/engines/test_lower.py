@@ -43,7 +43,9 @@ def write(folder: Path, name: str, table: pa.Table, **options: object) -> str:
 
 
 def files(*paths: str) -> pa.Table:
-    return pa.table({"path": pa.array(paths, pa.string()), "size_bytes": pa.array([Path(p).stat().st_size if Path(p).exists() else 0 for p in paths], pa.int64())})
+    return pa.table(
+        {"path": pa.array(paths, pa.string()), "size_bytes": pa.array([Path(p).stat().st_size if Path(p).exists() else 0 for p in paths], pa.int64())}
+    )
 
 
 def three(folder: Path) -> list[str]:
@@ -83,7 +85,9 @@ def test_constants_of_files(tmp_path: Path, run: Runner, groups: int) -> None:
     got = run("SELECT DISTINCT id, day, price FROM t ORDER BY id", {"t": (schema, relation)})
     assert got.column("day").to_pylist() == day.to_pylist()
     assert got.column("price").to_pylist() == price.to_pylist()
-    assert run("SELECT count(*) AS n FROM t WHERE day IS NULL", {"t": (schema, relation)}).to_pylist() == [{"n": 2 * sum(i % groups == 0 for i in range(count))}]
+    assert run("SELECT count(*) AS n FROM t WHERE day IS NULL", {"t": (schema, relation)}).to_pylist() == [
+        {"n": 2 * sum(i % groups == 0 for i in range(count))}
+    ]
 
 
 def test_missing_columns_are_null_and_narrow_ones_widen(tmp_path: Path, run: Runner) -> None:
@@ -137,7 +141,14 @@ def test_columns_are_found_by_id_at_every_depth(tmp_path: Path, run: Runner) -> 
             with_id("old_name", pa.int32(), 99),
         ]
     )
-    plain = pa.schema([("name", pa.int64()), ("s", pa.struct([("Y", pa.string()), ("x", pa.int64())])), ("l", pa.list_(pa.struct([("key", pa.int64())]))), ("old_name", pa.int32())])
+    plain = pa.schema(
+        [
+            ("name", pa.int64()),
+            ("s", pa.struct([("Y", pa.string()), ("x", pa.int64())])),
+            ("l", pa.list_(pa.struct([("key", pa.int64())]))),
+            ("old_name", pa.int32()),
+        ]
+    )
     got = run("SELECT * FROM t ORDER BY name", {"t": (plain, Files(files(first, second), wanted, match=ColumnMatch.BY_ID))})
     assert got.to_pylist() == [
         {"name": 1, "s": {"Y": "a", "x": None}, "l": [{"key": 9}], "old_name": None},

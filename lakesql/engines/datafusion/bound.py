@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakesql.engines import Bound, BoundScan
 from lakesql.engines.datafusion.expressions import to_predicate
-from lakesql.predicate import Predicate, columns_of, conjuncts
+from lakesql.predicate import Constant, Predicate, columns_of, conjuncts
 
 _ORDERING_NODES = frozenset(("Sort", "Join", "Window"))
 
@@ -31,7 +31,7 @@ def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
     for node, above in _walk(plan, ()):
         variant = node.to_variant()
         kind = type(variant).__name__
-        if kind in _ORDERING_NODES or (kind == "Aggregate" and _extreme_columns(variant) != frozenset()):
+        if kind in _ORDERING_NODES or (kind == "Aggregate" and _takes_extremes(variant)):
             ordering = True
         if kind == "TableScan" and variant.table_name() in usages:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
@@ -51,7 +51,7 @@ def _walk(plan: Any, above: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, .
 def _note_scan(usage: _Usage, scan: Any, above: tuple[Any, ...], schema: pa.Schema) -> None:
     projection = scan.projection()
     usage.columns.update(schema.names if projection is None else (name for _, name in projection))
-    parts = tuple(c for f in scan.filters() for c in conjuncts(to_predicate(f, schema)))
+    parts = tuple(c for f in scan.filters() for c in conjuncts(to_predicate(f, schema)) if c != Constant(True))
     usage.predicates.append(parts)
     usage.columns.update(path[0] for p in parts for path in columns_of(p))
     usage.extremes.append(_only_extremes(above))
@@ -68,6 +68,11 @@ def _only_extremes(above: tuple[Any, ...]) -> frozenset[str] | None:
             return _extreme_columns(variant)
         return None
     return None
+
+
+def _takes_extremes(aggregate: Any) -> bool:
+    """Whether the engine may turn the aggregate into a filter that tightens as it runs: it does so for min and max."""
+    return any(e.canonical_name().removeprefix("CAST(").startswith(("min(", "max(")) for e in aggregate.aggregate_exprs())
 
 
 def _extreme_columns(aggregate: Any) -> frozenset[str] | None:

@@ -6,7 +6,7 @@ import re
 
 from lakesql import errors
 
-_NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.(?: Did you mean '(?P<close>.+?)'\.?\??)?(?: Valid fields are (?P<valid>.*?))?\.?$", re.S)
+_NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.?\s*(?:Did you mean '(?P<close>[^']+)'\??\.?)?\s*(?:Valid fields are (?P<valid>.*))?$", re.S)
 _NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
 _POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
 _MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
@@ -23,7 +23,7 @@ def translate(error: BaseException) -> errors.Error:
     if found := _NO_FIELD.search(text):
         return _unknown_column(found)
     if found := _NO_TABLE.search(text):
-        return errors.UnknownTableError(f'no table is called "{found["name"]}"')
+        return errors.UnknownTableError(f'no table is called "{found["name"].removeprefix("datafusion.public.")}"')
     if "ParserError" in text or "TokenizerError" in text:
         return errors.SqlError(_parser_words(words))
     if "Ambiguous reference" in text:
@@ -59,8 +59,8 @@ def position_of(error: BaseException) -> tuple[int, int] | None:
 def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
     name = _bare(found["name"])
     valid = [_bare(v) for v in (found["valid"] or "").split(", ") if v]
-    close = found["close"]
-    hint = f'did you mean "{_bare(close)}"?' if close else errors.did_you_mean(name.rsplit(".", 1)[-1], [v.rsplit(".", 1)[-1] for v in valid])
+    valid += [_bare(found["close"])] if found["close"] else []
+    hint = errors.did_you_mean(name.rsplit(".", 1)[-1], [v.rsplit(".", 1)[-1] for v in valid])
     return errors.UnknownColumnError(f'no column is called "{name}"', hint=hint, candidates=valid)
 
 

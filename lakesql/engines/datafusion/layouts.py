@@ -22,12 +22,16 @@ FIELD_ID = b"PARQUET:field_id"
 _FOOTERS_KEPT = 4096
 _READERS = 8
 
+
 @dataclass(frozen=True)
 class Layout:
-    """How one group of files holds the wanted columns: `schema` names them as the files do, in the wanted order; a column the files lack has a name they lack."""
+    """How one group of files holds the wanted columns: `schema` names them as the files do, in the wanted order; a column the files lack has a name they
+    lack.
+    """
 
     schema: pa.Schema
     renamed: bool
+
 
 class Footers:
     """Arrow schemas of Parquet files, by path; least recently used ones are forgotten."""
@@ -60,6 +64,7 @@ class Footers:
             except pa.ArrowException as error:
                 raise DataFileError(f"{path} is no readable Parquet file: {error}") from error
 
+
 def group_by_layout(paths: Sequence[str], wanted: pa.Schema, schemas: Sequence[pa.Schema], *, fallback_by_name: bool) -> list[tuple[Layout, list[int]]]:
     """The layouts among the files, each with the positions of its files in `paths`.
 
@@ -79,6 +84,7 @@ def group_by_layout(paths: Sequence[str], wanted: pa.Schema, schemas: Sequence[p
         groups.setdefault(key, []).append(position)
     return [(layouts[key], positions) for key, positions in groups.items()]
 
+
 def _layout(path: str, wanted: pa.Schema, held: pa.Schema, fallback_by_name: bool) -> Layout:
     if not any(_has_ids(f) for f in held):
         if fallback_by_name or len(held) == 0:
@@ -87,6 +93,7 @@ def _layout(path: str, wanted: pa.Schema, held: pa.Schema, fallback_by_name: boo
     fields = _match(list(wanted), list(held))
     schema = pa.schema(fields)
     return Layout(schema, renamed=schema != _plain(wanted))
+
 
 def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field]) -> list[pa.Field]:
     """The wanted fields under the names they have among the held ones; one that is not there gets a name nobody has."""
@@ -106,6 +113,7 @@ def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field]) -> list[pa.Fiel
             fields.append(pa.field(name, strip(field.type)))
     return fields
 
+
 def _match_type(wanted: pa.DataType, held: pa.DataType) -> pa.DataType:
     t = pa.types
     if t.is_struct(wanted) and t.is_struct(held):
@@ -116,16 +124,20 @@ def _match_type(wanted: pa.DataType, held: pa.DataType) -> pa.DataType:
         return pa.map_(_match_type(wanted.key_type, held.key_type), _match_type(wanted.item_type, held.item_type))
     return strip(wanted)
 
+
 def field_id(field: pa.Field) -> int | None:
     """The field's `PARQUET:field_id`, None without one."""
     text = (field.metadata or {}).get(FIELD_ID)
     return int(text) if text is not None and text.lstrip(b"-").isdigit() else None
 
+
 def _has_ids(field: pa.Field) -> bool:
     return field_id(field) is not None or any(_has_ids(f) for f in _children(field.type))
 
+
 def _children(type_: pa.DataType) -> list[pa.Field]:
     return [type_.field(i) for i in range(type_.num_fields)] if pa.types.is_nested(type_) else []
+
 
 def strip(type_: pa.DataType) -> pa.DataType:
     """The type without metadata on its nested fields, every one nullable."""
@@ -137,6 +149,7 @@ def strip(type_: pa.DataType) -> pa.DataType:
     if t.is_map(type_):
         return pa.map_(strip(type_.key_type), strip(type_.item_type))
     return type_
+
 
 def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(f.name, strip(f.type)) for f in schema])

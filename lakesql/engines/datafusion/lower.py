@@ -20,6 +20,7 @@ from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
 from datafusion import functions as f
 
 from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
+from lakesql.engines.datafusion.merge import latest_by_key, without_keys
 from lakesql.engines.datafusion.plan import scan_files
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import engine_url, is_local, place
@@ -34,6 +35,7 @@ from lakesql.relation import (
     Files,
     Filter,
     FirstNonNull,
+    LatestByKey,
     Project,
     Relabel,
     Relation,
@@ -41,6 +43,7 @@ from lakesql.relation import (
     Sum,
     Union,
     Value,
+    WithoutKeys,
     WithoutPositions,
     distinct_rows,
 )
@@ -83,6 +86,10 @@ class Lowering:
                 return self._union([self.frame(i) for i in inputs])
             case WithoutPositions():
                 return self._without_positions(relation)
+            case WithoutKeys():
+                return without_keys(self._context, relation, self.frame)
+            case LatestByKey():
+                return latest_by_key(self._context, relation, self.frame)
             case Scanned():
                 raise InternalError("a dataset of another library cannot be lowered by this engine yet")
             case _:

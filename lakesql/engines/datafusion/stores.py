@@ -45,7 +45,9 @@ class ObjectStores:
 
 
 def _made(store: EngineStore) -> Any:
-    said = {k: v for k, v in store.options.items() if k not in ("anonymous", "virtual_hosted", "profile", "allow_http", "emulator", "sas_token", "service_account")}
+    said = {
+        k: v for k, v in store.options.items() if k not in ("anonymous", "virtual_hosted", "profile", "allow_http", "emulator", "sas_token", "service_account")
+    }
     match store.kind:
         case Kind.S3:
             return AmazonS3(bucket_name=store.bucket, allow_http=store.options.flag("allow_http"), **said)

@@ -1,7 +1,7 @@
 """A running statement: record batches pulled through an event loop of our own, so that waiting for one can be interrupted.
 
-DataFusion's blocking calls do not notice Ctrl-C or another thread's wish to cancel. Awaiting a batch in a background loop and dropping the stream does: the caller is free
-at once. What keeps running for a while is a join that has already begun a batch (a known limit of the engine).
+DataFusion's blocking calls do not notice Ctrl-C or another thread's wish to cancel. Awaiting a batch in a background loop and dropping the stream does: the
+caller is free at once. What keeps running for a while is a join that has already begun a batch (a known limit of the engine).
 """
 
 from __future__ import annotations

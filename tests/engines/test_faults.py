@@ -1,0 +1,52 @@
+"""DataFusion's messages, raised for real, as lakesql's errors."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lakesql import errors
+from lakesql.engines.datafusion.engine import DataFusionEngine
+from lakesql.engines.datafusion.faults import translate
+from lakesql.relation import Batches
+
+ROWS = pa.table({"id": [1, 2], "name": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "words"),
+    [
+        ("SELECT nope FROM t", errors.UnknownColumnError, '"nope"'),
+        ("SELECT naem FROM t", errors.UnknownColumnError, 'did you mean "name"?'),
+        ("SELECT t.naem FROM t", errors.UnknownColumnError, 'did you mean "name"?'),
+        ("SELECT * FROM nope", errors.UnknownTableError, '"nope"'),
+        ("SELECT * FROM t WHERE id = = 3", errors.SqlError, "xpected"),
+        ("SELECT id FROM t GROUP BY name", errors.SqlError, "GROUP BY"),
+        ("SELECT nofunc(id) FROM t", errors.SqlError, "nofunc"),
+        ("SELECT $1 + id FROM t", errors.ParameterError, "$1"),
+        ("SELECT id / 0 FROM t", errors.EngineError, "zero"),
+        ("SELECT CAST(name AS INT) FROM t", errors.EngineError, "Cannot cast string 'a'"),
+        ("SELECT t.id FROM t JOIN t AS u ON t.id = u.id WHERE id = 1", errors.SqlError, "mbiguous"),
+        ("COPY (SELECT 1) TO 'x.parquet'", errors.Error, "COPY"),
+        ("CREATE TABLE x AS SELECT 1", errors.Error, "DDL"),
+    ],
+)
+def test_translated(engine: DataFusionEngine, sql: str, kind: type[errors.Error], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        bound = engine.bind(sql, {"t": ROWS.schema}, {})
+        list(engine.run(sql, {"t": Batches.of(ROWS)}, bound, {}))
+    assert words in str(caught.value)
+    assert "DataFusion error" not in str(caught.value)
+
+
+def test_lakesql_errors_pass() -> None:
+    own = errors.MetadataError("x")
+    assert translate(own) is own
+
+
+def test_a_running_statement_can_be_cancelled(engine: DataFusionEngine) -> None:
+    sql = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+    rows = engine.run(sql, {}, engine.bind(sql, {}, {}), {})
+    rows.close()
+    with pytest.raises(errors.QueryCancelledError):
+        list(rows)
