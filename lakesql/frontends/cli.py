@@ -1,0 +1,271 @@
+"""The command line: options -> scripts -> statements -> a session -> rows on standard output and words on standard error.
+
+    1. options    options.parse        argv -> Options
+    2. scripts    _scripts             -c, -f and standard input -> Script
+    3. statements sql.parse_script     Script -> statements, with their places; what the output cannot hold is refused here
+    4. run        running.Running      statement -> Result, batches; in a thread, so that Ctrl-C and --timeout are heard
+    5. render     render.renderer      batches -> bytes
+    6. write      output               bytes -> standard output, or a file that appears when complete
+
+Exit codes: `options.help_text()` lists them. Nothing here prints a traceback but --debug.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lakesql.errors import (
+    ConfigError,
+    DataError,
+    DataFileError,
+    Error,
+    ExpiredVersionError,
+    InterfaceError,
+    InternalError,
+    MetadataError,
+    QueryCancelledError,
+    QueryTimeoutError,
+    StorageError,
+    UnsupportedFeatureError,
+)
+from lakesql.frontends import options as command_line
+from lakesql.frontends.options import USAGE, Options
+from lakesql.frontends.output import FileOutput, Output, StandardOutput
+from lakesql.frontends.render import Format, renderer
+from lakesql.frontends.running import Running, abandoned
+from lakesql.frontends.words import Words, place_of
+
+if TYPE_CHECKING:
+    from lakesql.session import Session
+
+OK, SQL_FAILED, WRONG_USE, LAKE_FAILED, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_TERMINATED = 143
+
+
+def main(argv: Sequence[str] | None = None, stdin: TextIO | None = None, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
+    """Runs the command line and returns its exit code. Streams default to the process's own; rows go to `stdout.buffer`.
+
+    As the program itself (argv None) it also answers SIGTERM, and ends the process where a cancelled statement does not end.
+    """
+    is_program = argv is None
+    if is_program:
+        signal.signal(signal.SIGTERM, _terminated)
+    words = Words(stderr or sys.stderr)
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv, stdin or sys.stdin, stdout or sys.stdout, words)
+    except BrokenPipeError:
+        code = OK
+        _let_go_of(stdout or sys.stdout)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        words.say("interrupted")
+    except SystemExit as leaving:  # SIGTERM
+        code = leaving.code if isinstance(leaving.code, int) else SQL_FAILED
+    except Exception as error:
+        code = exit_code(error)
+        words.error(error)
+    if is_program and abandoned():
+        os._exit(code)
+    return code
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that stands for an error."""
+    match error:
+        case QueryTimeoutError():
+            return TIMED_OUT
+        case QueryCancelledError():
+            return INTERRUPTED
+        case InterfaceError():
+            return WRONG_USE
+        case StorageError() | MetadataError() | DataFileError() | ExpiredVersionError() | UnsupportedFeatureError():
+            return LAKE_FAILED
+        case _:
+            return SQL_FAILED
+
+
+@dataclass(frozen=True)
+class Script:
+    """SQL as it was given. path: of the file it came from, for the places of errors; None where it came from none."""
+
+    text: str
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement of a script. start: where it begins in the script's text."""
+
+    text: str
+    script: Script
+    start: int
+    parameters: Sequence[Any] | Mapping[str, Any] | None
+
+
+def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words) -> int:
+    options = command_line.parse(argv)
+    words.quiet, words.debug = options.quiet, options.debug
+    if options.help or options.version:
+        stdout.write(command_line.help_text() if options.help else _version())
+        stdout.flush()
+        return OK
+    scripts = _scripts(options, stdin)
+    if scripts is None:
+        words.say(f"usage: {USAGE}\nThere is no SQL to run: give it with -c or -f, or on standard input. lakesql --help says more.")
+        return WRONG_USE
+    steps = _steps(scripts, options)
+    _check_output(options, steps, stdout)
+    session = _session(options)
+    try:
+        output = StandardOutput(stdout) if options.output is None else FileOutput(options.output)
+        try:
+            return _run_steps(steps, session, output, options, words)
+        finally:
+            output.discard()
+    finally:
+        session.close()
+
+
+def _run_steps(steps: Sequence[Step], session: Session, output: Output, options: Options, words: Words) -> int:
+    wrote = False
+    for step in steps:
+        started = time.monotonic()
+        try:
+            wrote |= _run_step(step, session, output, options, words, another=wrote)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            words.say(f"cancelled after {time.monotonic() - started:.1f} s")
+            return INTERRUPTED
+        except Exception as error:
+            words.error(error, place_of(error, step.script.path, step.script.text, step.start))
+            return exit_code(error)
+    if wrote:
+        output.complete()
+    return OK
+
+
+def _run_step(step: Step, session: Session, output: Output, options: Options, words: Words, *, another: bool) -> bool:
+    """Runs one statement and writes its rows; whether there were any to write, even none. another: there were results before."""
+    with Running(session, step.text, step.parameters, options.timeout_seconds) as running:
+        result = running.result()
+        written: tuple[str, ...] = ()
+        if result.returns_rows:
+            if another:
+                output.write(b"\n")
+            rows = renderer(options.format, output, output.screen)  # type: ignore[arg-type]
+            with _rendering(options.format):
+                rows.begin(result.schema)
+            for batch in running.batches():
+                with _rendering(options.format):
+                    if not rows.write(batch):
+                        break
+                output.flush()
+            with _rendering(options.format):
+                written = rows.end()
+            output.flush()
+        else:
+            for _ in running.batches():
+                pass
+        for notice in (*result.notices, *written):
+            words.notice(notice)
+        if options.stats:
+            words.stats(result, running.elapsed_seconds)
+    return result.returns_rows
+
+
+def _scripts(options: Options, stdin: TextIO | None) -> list[Script] | None:
+    """The SQL to run, in order; None where there is none and somebody sits at the keyboard, or nobody wrote any."""
+    if options.sources:
+        return [Script(s.text) if s.text is not None else _read_script(s.path or "-", stdin) for s in options.sources]
+    if stdin is None or stdin.isatty():
+        return None
+    script = _read_script("-", stdin)
+    return [script] if script.text.strip() else None
+
+
+def _read_script(path: str, stdin: TextIO | None) -> Script:
+    try:
+        if path == "-":
+            if stdin is None:
+                raise ConfigError("cannot read standard input: it is closed")
+            return Script(stdin.read(), "<stdin>")
+        with open(path, encoding="utf-8-sig") as file:
+            return Script(file.read(), path)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f'cannot read "{path}": it is not UTF-8 text') from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f'cannot read "{path}": {getattr(error, "strerror", None) or error}') from error
+
+
+def _steps(scripts: Sequence[Script], options: Options) -> list[Step]:
+    from lakesql import sql  # loads the parser, which --help need not wait for
+
+    steps = []
+    for script in scripts:
+        end = 0
+        for statement in sql.parse_script(script.text):
+            start = script.text.find(statement.text, end)
+            start, end = (start, start + len(statement.text)) if start >= 0 else (end, end)
+            steps.append(Step(statement.text, script, start, options.parameters))
+    return steps
+
+
+def _check_output(options: Options, steps: Sequence[Step], stdout: TextIO) -> None:
+    """Refuses, before anything runs, what the output format cannot do."""
+    format_ = options.format
+    if format_.one_result and len(steps) > 1:
+        raise ConfigError(f"{format_.name} output holds one result, and there are {len(steps)} statements", hint="table, csv, jsonl and markdown hold several")
+    if format_.binary and options.output is None and stdout is not None and stdout.isatty():
+        raise ConfigError(f"{format_.name} output is not for terminals", hint="write it to a file with -o, or into a pipe")
+
+
+def _session(options: Options) -> Session:
+    from lakesql.session import Session  # loads the engine
+
+    target = options.target
+    if options.sample:
+        from lakesql import sample
+
+        target = str(sample.lake())
+    return Session.open(target, as_of=options.as_of, config=options.config)
+
+
+@contextmanager
+def _rendering(format_: Format) -> Iterator[None]:
+    """Maps what Arrow says of rows that have no form in the output format."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (Error, OSError):
+        raise
+    except pa.ArrowException as error:
+        raise DataError(f"the rows cannot be written as {format_.name}: {error}") from error
+    except Exception as error:
+        raise InternalError(f"cannot write {format_.name}: {type(error).__name__}: {error}", hint="this is a fault of lakesql: please report it") from error
+
+
+def _version() -> str:
+    import lakesql
+
+    return f"lakesql {lakesql.__version__}\n"
+
+
+def _terminated(number: int, frame: object) -> None:
+    sys.exit(_TERMINATED)
+
+
+def _let_go_of(stdout: TextIO | None) -> None:
+    """Leaves the interpreter nothing to complain about when it flushes a pipe that nobody reads."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stdout.fileno())  # type: ignore[union-attr]
+        os.close(null)

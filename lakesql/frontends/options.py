@@ -1,0 +1,188 @@
+"""The command line's options: argv -> Options. Loads nothing heavy, so that --help and mistakes answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lakesql.errors import ConfigError, did_you_mean
+from lakesql.frontends.render import FORMATS, Format, format_of_file
+
+USAGE = "lakesql [TARGET] [-c SQL | -f FILE]... [options]"
+
+_DESCRIPTION = """\
+SQL over lakehouse tables: Delta, Iceberg, Paimon, Hudi, Lance.
+
+TARGET is a table, a directory of tables, or a lakesql.toml, as a path or URL.
+Without one, lakesql.toml of the working directory is used, if it is there.
+SQL comes from -c and -f, in the order given, else from standard input.
+Rows go to standard output, words to standard error."""
+
+_EPILOG = """\
+examples:
+  lakesql --sample -c "SELECT * FROM impressions LIMIT 5"
+  lakesql lake/ -c "SELECT count(*) FROM orders WHERE day = :day" --param day=2026-01-03
+  lakesql -c "SELECT * FROM 's3://bucket/orders' VERSION AS OF 12" -o orders.parquet
+  lakesql lake/ -f report.sql --format csv > report.csv
+  echo "EXPLAIN PRUNING SELECT * FROM orders WHERE id = 7" | lakesql lake/
+
+exit codes:
+    0  all statements ran
+    1  a statement failed: its SQL, a value, the engine
+    2  the command line or the configuration is wrong
+    3  storage or a table's metadata failed, or a table needs more than lakesql
+       reads
+    4  the time limit of --timeout was reached
+  130  interrupted"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where SQL comes from. text: the SQL itself, None for a file; path: of the file, `-` for standard input."""
+
+    text: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for. parameters: None where it gives none; timeout_seconds: of each statement."""
+
+    target: str | None
+    sources: tuple[Source, ...]
+    format: Format
+    output: str | None
+    as_of: str | None
+    parameters: Mapping[str, Any] | None
+    timeout_seconds: float | None
+    sample: bool
+    config: str | None
+    stats: bool
+    quiet: bool
+    debug: bool
+    help: bool
+    version: bool
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """The options in argv (without the program's name). Raises ConfigError."""
+    given = _parser().parse_intermixed_args(list(argv))
+    if given.help or given.version:
+        given.sample = given.target = given.output = given.format = None
+    if given.sample and given.target is not None:
+        raise ConfigError(f'--sample and the target "{given.target}" exclude each other')
+    return Options(
+        given.target,
+        tuple(given.sources or ()),
+        _format(given.format, given.output),
+        given.output,
+        given.as_of,
+        dict(given.parameters) if given.parameters else None,
+        given.timeout,
+        bool(given.sample),
+        given.config,
+        given.stats,
+        given.quiet,
+        given.debug,
+        given.help,
+        given.version,
+    )
+
+
+def help_text() -> str:
+    """What --help prints."""
+    return _parser().format_help()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message, hint="lakesql --help lists the options")
+
+
+class _AddSource(argparse.Action):
+    """Keeps -c and -f in one list, because their order matters."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        source = Source(text=value) if self.option_strings[0] == "-c" else Source(path=value)
+        namespace.sources = [*(namespace.sources or ()), source]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lakesql",
+        usage=USAGE,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="a table, a directory of tables, or a configuration file")
+    sql = parser.add_argument_group("SQL")
+    sql.add_argument("-c", "--command", dest="sources", metavar="SQL", action=_AddSource, help="run these statements; may be given again")
+    sql.add_argument("-f", "--file", dest="sources", metavar="FILE", action=_AddSource, help="run the statements in a file, - for standard input")
+    sql.add_argument(
+        "--param",
+        dest="parameters",
+        metavar="NAME=VALUE",
+        type=_parameter,
+        action="append",
+        help="bind a value to :NAME or $NAME; numbers, true, false and null as in JSON, else text; may be given again",
+    )
+    sql.add_argument("--as-of", metavar="VERSION", help="read every table at this version or time, unless the statement says otherwise")
+    sql.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="stop a statement that runs longer than this")
+    lake = parser.add_argument_group("lake")
+    lake.add_argument("--sample", action="store_true", help="use the sample lake that comes with lakesql")
+    lake.add_argument("--config", metavar="FILE", help="use this configuration instead of the one that would be found")
+    output = parser.add_argument_group("output")
+    output.add_argument("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default what the ending of -o says, else table")
+    output.add_argument("-o", "--output", metavar="FILE", help="write rows to a file, which appears only when it is complete")
+    output.add_argument("--stats", action="store_true", help="say which version of each table was read, and how much of it")
+    output.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    output.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    about = parser.add_argument_group("about")
+    about.add_argument("--version", action="store_true", help="print the version")
+    about.add_argument("-h", "--help", action="store_true", help="print this")
+    return parser
+
+
+def _format(name: str | None, output: str | None) -> Format:
+    if name is not None:
+        if name not in FORMATS:
+            raise ConfigError(f'no format is called "{name}"', hint=did_you_mean(name, FORMATS))
+        return FORMATS[name]
+    return (format_of_file(output) if output is not None else None) or FORMATS["table"]
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not (name.isidentifier() or name.isdecimal()):
+        raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE')
+    return name, _value(value)
+
+
+def _value(text: str) -> Any:
+    """A JSON scalar, or the text itself.
+
+    >>> _value("12"), _value("2026-01-03"), _value('"12"'), _value("null"), _value("[1]")
+    (12, '2026-01-03', '12', None, '[1]')
+    """
+    try:
+        value = json.loads(text, parse_constant=lambda word: word)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds above 0')
+    return seconds
