@@ -1,0 +1,131 @@
+"""The arrows of the design: which part of lakesql may import which, where heavy libraries live, and what `import lakesql` does not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lakesql
+
+PACKAGE = Path(lakesql.__file__).parent
+
+BASE = {"errors", "location"}
+STORAGE = BASE | {"storage", "store_options", "toml_section"}
+CONTRACTS = {"relation", "predicate", "table"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "location": {"errors"},
+    "toml_section": BASE,
+    "store_options": BASE | {"toml_section"},
+    "storage": BASE,
+    "object_storage": STORAGE,
+    "config": STORAGE,
+    "stores": STORAGE | {"config", "object_storage"},
+    "relation": {"errors"},
+    "predicate": {"errors"},
+    "table": {"errors", "relation", "predicate", "storage"},
+    "pruning": {"errors", "predicate"},
+    "formats": BASE | CONTRACTS | {"storage", "pruning"},
+    "engines": BASE | CONTRACTS | {"storage", "stores"},
+    "catalogs": STORAGE | CONTRACTS | {"config", "stores", "formats"},
+    "sql": {"errors", "table"},
+    "travel": {"errors", "table"},
+    "result": {"errors", "table"},
+    "answers": {"errors", "engines"} | CONTRACTS,
+    "explain": {"errors", "engines", "result"} | CONTRACTS,
+    "settings": {"errors", "config", "travel"},
+    "sample": {"errors", "config"},
+    "catalog_statements": {"errors", "sql", "settings", "result", "catalogs", "table", "travel"},
+    "session": STORAGE | CONTRACTS | {"config", "sql", "catalogs", "engines", "answers", "explain", "settings", "travel", "result", "catalog_statements"},
+    "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "lakesql"},
+    "lakesql": {"errors", "config", "frontends", "result", "session"},
+    "__main__": {"frontends"},
+}
+"""What each part may import besides itself; parts are the modules and folders directly below the package, and `lakesql` is the package itself."""
+
+WRAPPED_BY = {
+    "datafusion": {"engines/datafusion"},
+    "google": {"engines/datafusion"},
+    "sqlglot": {"sql"},
+    "obstore": {"object_storage.py"},
+    "pyroaring": {"formats/delta"},
+    "prompt_toolkit": {"frontends/shell"},
+}
+"""Where a heavy library may be imported."""
+
+NEVER = {"deltalake", "duckdb", "polars", "pandas", "pyspark", "moto", "hypothesis", "pytest"}
+
+
+def modules() -> Iterator[Path]:
+    return (p for p in sorted(PACKAGE.rglob("*.py")) if "_sample" not in p.parts)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Modules that a file imports when it runs, whole names; those for type checkers alone are left out."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    typing_only = {id(n) for b in ast.walk(tree) if isinstance(b, ast.If) and "TYPE_CHECKING" in ast.unparse(b.test) for s in b.body for n in ast.walk(s)}
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"lakesql.{a.name}" for a in node.names) if node.module == "lakesql" else (node.module or "",)
+
+
+def part_of(file: Path) -> str:
+    first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "lakesql" if first == "__init__" else first
+
+
+def imported_part(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and (parts[1] in MAY_IMPORT or (PACKAGE / parts[1]).exists() or (PACKAGE / f"{parts[1]}.py").exists()) else "lakesql"
+
+
+@pytest.mark.parametrize("file", list(modules()), ids=lambda f: f.relative_to(PACKAGE).as_posix())
+def test_arrows(file: Path) -> None:
+    part = part_of(file)
+    assert part in MAY_IMPORT, f"say in MAY_IMPORT what {part} may import"
+    used = {imported_part(name) for name in imports(file) if name.split(".")[0] == "lakesql"}
+    assert used - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("file", list(modules()), ids=lambda f: f.relative_to(PACKAGE).as_posix())
+def test_libraries_stay_where_they_are_wrapped(file: Path) -> None:
+    place = file.relative_to(PACKAGE).as_posix()
+    for name in {name.split(".")[0] for name in imports(file)}:
+        assert name not in NEVER, f"{name} is for tests and benchmarks"
+        assert name not in WRAPPED_BY or any(place.startswith(home) for home in WRAPPED_BY[name]), f"{name} is wrapped by {WRAPPED_BY[name]}"
+
+
+def test_no_format_imports_another() -> None:
+    formats = {p.name for p in (PACKAGE / "formats").iterdir() if p.is_dir()}
+    for file in (PACKAGE / "formats").glob("*/**/*.py"):
+        own = file.relative_to(PACKAGE / "formats").parts[0]
+        imported = {name.split(".")[2] for name in imports(file) if name.startswith("lakesql.formats.")}
+        assert not imported & formats - {own}, f"{file.relative_to(PACKAGE)} imports another format"
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules that are there after the code ran in a new interpreter."""
+    listing = "import sys\nprint(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{listing}"], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_import_is_light() -> None:
+    assert not loaded_by("import lakesql; lakesql.Error") & {"datafusion", "pyarrow", "numpy", "sqlglot", "prompt_toolkit", "google", "obstore", "pyroaring"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--no-such-option"]])
+def test_words_of_the_command_line_load_no_engine(arguments: list[str]) -> None:
+    code = f"import sys\nfrom lakesql.frontends.cli import main\ntry:\n    sys.argv[1:] = {arguments!r}\n    main()\nexcept SystemExit:\n    pass"
+    assert not loaded_by(code) & {"datafusion", "sqlglot", "prompt_toolkit", "google", "obstore"}
