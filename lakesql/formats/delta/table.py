@@ -1,0 +1,61 @@
+"""A Delta table at a place: versions by number and by time, and its metadata tables. Source: Delta protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lakesql.errors import NoSuchVersionError, UnknownTableError, did_you_mean
+from lakesql.formats.delta.moved import Moved
+from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
+from lakesql.formats.delta.states import Kept, States
+from lakesql.formats.delta.timeline import Timeline
+from lakesql.relation import Relation
+from lakesql.storage import Storage
+from lakesql.table import At, AtTime, AtVersion, Latest
+
+_SNAPSHOTS_KEPT = 8
+
+
+class DeltaTable:
+    """See Table."""
+
+    format = "delta"
+
+    def __init__(self, storage: Storage, location: str, options: Mapping[str, str]) -> None:
+        self.location = location
+        states = States(storage, location)
+        self._place = Place(states, Timeline(storage, states.log), Moved(storage, location))
+        self._snapshots: Kept[DeltaSnapshot] = Kept(_SNAPSHOTS_KEPT)
+
+    def snapshot(self, at: At) -> DeltaSnapshot:
+        """See Table."""
+        match at:
+            case Latest():
+                return self._at(None)
+            case AtVersion():
+                return self._at(self._number(at))
+            case AtTime():
+                latest = self._at(None)
+                return self._at(self._place.timeline.version_at(at, latest.state.version, latest.features))
+
+    def metadata(self, name: str, at: At) -> Relation:
+        """See Table."""
+        raise UnknownTableError(f'a Delta table has no metadata table "{name}"', hint=did_you_mean(name, self.metadata_names))
+
+    @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """See Table."""
+        return ()
+
+    def _at(self, version: int | None) -> DeltaSnapshot:
+        state = self._place.states.at(version)
+        return self._snapshots.get(id(state), lambda: DeltaSnapshot(self._place, state))
+
+    def _number(self, at: AtVersion) -> int:
+        if re.fullmatch(r"\d{1,19}", at.text.strip()):
+            return int(at.text)
+        latest = self._at(None).version
+        raise NoSuchVersionError(
+            f'no such version "{at.text}": versions of a Delta table are numbers, the latest is {latest}', hint="Delta tables have no tags or branches"
+        )
