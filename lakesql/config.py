@@ -53,7 +53,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lakesql.errors import ConfigError
+from lakesql.errors import ConfigError, UnsupportedFeatureError
 from lakesql.location import absolute, is_local, place
 from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES
 from lakesql.store_options import FLAGS, OPTIONS, Options
@@ -254,32 +254,36 @@ def own_file(target: str | os.PathLike[str]) -> str | None:
 def _catalog(section: Section) -> CatalogConfig:
     path = section.location("path")
     kind = section.choice("type", ("directory", "tables")) or ("directory" if path else "tables")
-    if (kind == "directory") != (path is not None):
-        needs = "needs a path: the directory of its tables" if kind == "directory" else 'of type "tables" has no path'
-        raise section.error(f"the catalog {needs}")
+    schema, format_ = section.text("schema"), section.choice("format", FORMAT_NAMES)
     tables = {(s.path[-1], t.path[-1]): _table(t) for s in section.sections("tables") for t in s.all_sections()}
-    name = section.path[-1]
-    config = CatalogConfig(name, kind, path, section.text("schema"), section.choice("format", FORMAT_NAMES), tables)
     section.finish()
-    return config
+    if kind == "directory" and path is None:
+        raise section.error("a catalog of type directory needs a path")
+    if kind == "tables" and path is not None:
+        raise section.error("a catalog of type tables has no path", "path")
+    return CatalogConfig(section.path[-1], kind, path, schema, format_, tables)
 
 
 def _table(section: Section) -> TableConfig:
-    path = section.location("path")
+    path, format_, options = section.location("path"), section.choice("format", FORMAT_NAMES), section.section("options").texts()
+    section.finish()
     if path is None:
         raise section.error("a table needs a path")
-    options = section.section("options")
-    table = TableConfig(path, section.choice("format", FORMAT_NAMES), options.texts())
-    section.finish()
-    return table
+    return TableConfig(path, format_, options)
 
 
 def _storage(section: Section) -> StorageConfig:
     url = section.path[-1]
-    scheme_only = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+)://", url)
+    scheme_only = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+)://", url) is not None
     if "://" not in url:
         raise section.error(f'"{url}" is no store', hint='name a bucket, [storage."s3://bucket"], or all of a scheme, [storage."s3://"]')
-    kind = place(f"{url}any" if scheme_only else url).kind
+    try:
+        at = place(f"{url}any" if scheme_only else url)
+    except (ConfigError, UnsupportedFeatureError) as error:
+        raise ConfigError(f"{section.file.source}: in [storage]: {error.message}", hint=error.hint) from error
+    if at.key.strip("/"):
+        raise section.error("options are those of a whole bucket", hint=f'[storage."{at.store}"]')
+    kind = at.kind
     known = OPTIONS[kind]
     values = dict(section.values)
     for key, value in values.items():
@@ -295,7 +299,7 @@ def _storage(section: Section) -> StorageConfig:
             texts[key] = f"file:{absolute(text.removeprefix('file:'), section.file.folder)}"
         elif key == "service_account" and not text.startswith("env:"):
             texts[key] = absolute(text, section.file.folder)
-    return StorageConfig(f"{kind.value}://" if scheme_only else place(url).store, Options(texts))
+    return StorageConfig(f"{kind.value}://" if scheme_only else at.store, Options(texts))
 
 
 def _engine(section: Section) -> EngineConfig:

@@ -8,6 +8,7 @@ picks by path.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -86,14 +87,15 @@ class LocalStorage:
         """See Storage."""
         try:
             with os.scandir(folder) as children:
-                found = sorted((_order(c.name, is_folder), c.name, is_folder, c) for c in children if _is_text(c.name) for is_folder in (c.is_dir(),))
+                found = sorted((_order(c.name, is_folder), is_folder, c) for c in children if _is_text(c.name) for is_folder in (_is_folder(c),))
         except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError) as error:
             raise _local_error(error, folder, "list") from error
         after = None if start_after is None else os.fsencode(start_after)
         prefix = folder.rstrip("/")
-        for _, name, is_folder, child in found:
+        for _, is_folder, child in found:
+            name = child.name
             if after is not None and os.fsencode(name) <= after:
                 continue
             if is_folder:
@@ -104,6 +106,8 @@ class LocalStorage:
             except FileNotFoundError:  # removed since the listing, or a dangling link
                 continue
             except OSError as error:
+                if error.errno == errno.ELOOP:  # a link that leads to itself is as good as dangling
+                    continue
                 raise _local_error(error, child.path, "look at") from error
             yield Entry(f"{prefix}/{name}", status.st_size, status.st_mtime_ns // 1000)
 
@@ -370,6 +374,13 @@ def _local_error(error: OSError | ValueError, path: str, action: str) -> Storage
 
 def _order(name: str, is_folder: bool) -> bytes:
     return os.fsencode(f"{name}/" if is_folder else name)
+
+
+def _is_folder(child: os.DirEntry[str]) -> bool:
+    try:
+        return child.is_dir()
+    except OSError:  # told when the entry is looked at, if it is
+        return False
 
 
 def _is_text(name: str) -> bool:

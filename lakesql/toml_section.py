@@ -80,7 +80,10 @@ class Section:
     def location(self, key: str) -> str | None:
         """A path or URL, made absolute from the file's directory."""
         value = self.text(key)
-        return None if value is None else absolute(value, self.file.folder)
+        try:
+            return None if value is None else absolute(value, self.file.folder)
+        except ConfigError as error:
+            raise self.error(f"{key}: {error.message}", key, hint=error.hint) from error
 
     def flag(self, key: str) -> bool:
         """true or false; False where it is not there."""

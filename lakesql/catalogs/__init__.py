@@ -198,6 +198,8 @@ class Catalogs:
         for catalog, entry in islice(self.tables(), _LISTED_NAMES):
             full = [p for p in (catalog, entry.schema, entry.name) if p]
             known.append(".".join(full[-len(parts) :]))
+            if len(parts) == 2 and catalog and entry.schema == self.catalogs[catalog].default_schema:
+                known.append(f"{catalog}.{entry.name}")
         hint = did_you_mean(name, known)
         if "/" in name:
             hint = f"a path is written in single quotes: '{name}'"

@@ -102,7 +102,7 @@ class DirectoryCatalog:
     def _entry(self, location: str, schema: str, child: str) -> TableEntry | None:
         """The table at a location, None where there is none, or none of the catalog's format."""
         if self._format is not None:
-            found = (self._format,) if MARKERS[self._format](self._storage, location) else ()
+            found: tuple[str, ...] = (self._format,) if MARKERS[self._format](self._storage, location) else ()
         else:
             found = tuple(e.format for e in formats.evidence(self._storage, location))
         if not found:
