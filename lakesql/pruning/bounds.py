@@ -43,14 +43,29 @@ class Bounds:
     def narrow(self, mask: Mask) -> Bounds:
         """The bounds of the candidates where mask is true, in their order."""
         chosen = pa.array(mask)
+
+        def filtered(array: pa.Array) -> pa.Array:
+            return solid(array).filter(chosen)
+
         return replace(
             self,
-            lower=self.lower.filter(chosen),
-            upper=self.upper.filter(chosen),
-            null_count=self.null_count.filter(chosen),
-            row_count=self.row_count.filter(chosen),
-            nan_count=None if self.nan_count is None else self.nan_count.filter(chosen),
+            lower=filtered(self.lower),
+            upper=filtered(self.upper),
+            null_count=filtered(self.null_count),
+            row_count=filtered(self.row_count),
+            nan_count=None if self.nan_count is None else filtered(self.nan_count),
         )
+
+
+def solid(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The values in one piece and in a layout that every Arrow kernel takes: no dictionary, no views."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string())
+    return array.cast(pa.large_binary()) if pa.types.is_binary_view(array.type) else array
 
 
 class Candidates(Protocol):

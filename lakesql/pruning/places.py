@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from lakesql.pruning.bounds import solid
 from lakesql.pruning.ranges import decimal_storage, is_bytes, is_text, proved, storage_array
 
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "day": 86_400 * 10**9}
@@ -76,7 +77,7 @@ def place(value: pa.Scalar, type_: pa.DataType) -> Place | None:
 
 def places(values: pa.Array, type_: pa.DataType) -> Places | None:
     """The literals of a list among the values of the logical type; None where they do not compare without loss. Nulls are left out."""
-    values = values.drop_null()
+    values = solid(values).drop_null()
     stored, storage = storage_array(values), storage_array(pa.array([], type_))
     if stored is None or storage is None:
         return None
@@ -111,7 +112,8 @@ def _among_floats(value: pa.Scalar, type_: pa.DataType) -> Place | None:
         number = float(exact)
         if Fraction(number) != exact:
             return None
-    held = number if type_.bit_width == 64 else float(np.dtype(f"f{type_.bit_width // 8}").type(number))
+    with np.errstate(over="ignore"):  # a literal beyond the type becomes infinity, which is not it
+        held = float(np.dtype(f"f{type_.bit_width // 8}").type(number))
     return Place(pa.scalar(number, pa.float64())) if held == number else None
 
 

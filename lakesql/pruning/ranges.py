@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from lakesql.errors import InternalError
-from lakesql.pruning.bounds import Bounds, Mask
+from lakesql.pruning.bounds import Bounds, Mask, solid
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,7 @@ def _checked(bounds: Bounds, length: int, column: str) -> tuple[pa.Array, pa.Arr
             continue
         if len(array) != length:
             raise InternalError(f'bounds of column "{column}": {name} has {len(array)} entries for {length} candidates')
-        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        array = array.dictionary_decode() if types.is_dictionary(array.type) else array
+        array = solid(array)
         if name.endswith("_count") and types.is_null(array.type):
             array = array.cast(pa.int64())
         if name.endswith("_count") and not types.is_int64(array.type):
