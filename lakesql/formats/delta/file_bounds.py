@@ -27,6 +27,9 @@ Column = tuple[tuple[str, ...], pa.DataType]
 _COUNTS: Column = ((), pa.null())
 """Stands for numRecords alone."""
 
+_CHEAP_TEXTS = 20_000
+"""JSON texts that are read for a number that is merely nice to have."""
+
 
 def partition_values(files: Selection, physical_name: str, type_: pa.DataType, *, column: str, source: str) -> pa.Array:
     """The value of a partition column in each file. Raises MetadataError for a text that is no value of the type."""
@@ -58,9 +61,13 @@ def physical_rows(files: Selection) -> pa.Array:
     return _gathered(files, _COUNTS, ()).row_count
 
 
-def row_counts_are_cheap(files: Selection) -> bool:
-    """Whether `physical_rows` reads no JSON text that it would have to read first."""
-    return all(_is_known(p, _COUNTS) or p.block.stats_struct(()) is not None for p in files.parts)
+def physical_rows_if_cheap(files: Selection) -> pa.Array | None:
+    """`physical_rows`, or None where that would have to read many JSON texts first."""
+    unread = 0
+    for part in files.parts:
+        decoded = _struct_decoded(part.block, _COUNTS)
+        unread += int(np.count_nonzero(~(decoded.known if part.rows is None else decoded.known[part.rows])))
+    return physical_rows(files) if unread <= _CHEAP_TEXTS else None
 
 
 def deleted_rows(files: Selection) -> pa.Array:
@@ -99,27 +106,21 @@ def _gathered(files: Selection, wanted: Column, together: Sequence[Column]) -> B
 
 def _decode(part: Part, wanted: Column, together: Sequence[Column]) -> Bounds:
     """Bounds of `wanted` over the part's block, known for the part's rows at least."""
-    block = part.block
-    columns = [wanted, *(c for c in together if c != wanted)]
-    for column in columns:
-        if ("bounds", column) not in block.cache:
-            block.cache["bounds", column] = _from_struct(block, column)
-    if not _is_known(part, wanted):
-        _add_json(part, columns)
-    return _cached(block, wanted).bounds
+    decoded = _struct_decoded(part.block, wanted)
+    if not (decoded.known.all() if part.rows is None else decoded.known[part.rows].all()):
+        # Row counts come with every column, and each scan asks for those of the files it keeps.
+        _add_json(part, list(dict.fromkeys((wanted, *together, _COUNTS))))
+    return decoded.bounds
 
 
-def _cached(block: Block, column: Column) -> _Decoded:
-    decoded = block.cache["bounds", column]
+def _struct_decoded(block: Block, column: Column) -> _Decoded:
+    """What is known of a column, typed statistics at least."""
+    key = ("bounds", column)
+    if key not in block.cache:
+        block.cache[key] = _from_struct(block, column)
+    decoded = block.cache[key]
     assert isinstance(decoded, _Decoded)
     return decoded
-
-
-def _is_known(part: Part, column: Column) -> bool:
-    decoded = part.block.cache.get(("bounds", column))
-    if not isinstance(decoded, _Decoded):
-        return False
-    return bool(decoded.known.all() if part.rows is None else decoded.known[part.rows].all())
 
 
 def _from_struct(block: Block, column: Column) -> _Decoded:
@@ -152,7 +153,7 @@ def _counts(struct: pa.Array) -> pa.Array:
 def _add_json(part: Part, columns: Sequence[Column]) -> None:
     """Decodes JSON statistics of the part's rows that are not known yet, for all the columns in one pass."""
     block = part.block
-    entries = [_cached(block, column) for column in columns]
+    entries = [_struct_decoded(block, column) for column in columns]
     open_rows = np.zeros(block.rows, bool)
     open_rows[slice(None) if part.rows is None else part.rows] = True
     open_rows &= ~np.logical_and.reduce([e.known for e in entries])

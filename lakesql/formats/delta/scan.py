@@ -21,7 +21,7 @@ from lakesql.formats.delta.file_bounds import (
     has_deletion_vectors,
     partition_values,
     physical_rows,
-    row_counts_are_cheap,
+    physical_rows_if_cheap,
     statistics,
 )
 from lakesql.formats.delta.moved import Moved
@@ -189,7 +189,7 @@ def _report(
     total = len(files)
     all_kept = len(kept) == total
     total_sizes = kept_sizes if all_kept else files.column("size")
-    total_rows = _sum(live_rows) if all_kept else _sum(_live(physical_rows(files), deleted_rows(files))) if row_counts_are_cheap(files) else None
+    total_live = live_rows if all_kept else _live(rows, deleted_rows(files)) if (rows := physical_rows_if_cheap(files)) is not None else None
     return ScanReport(
         metadata_files=log_files,
         metadata_skipped=0,
@@ -199,7 +199,7 @@ def _report(
         kept_files=len(kept),
         total_bytes=_sum(total_sizes),
         kept_bytes=_sum(kept_sizes),
-        total_rows=total_rows,
+        total_rows=None if total_live is None else _sum(total_live),
         kept_rows=_sum(live_rows),
         unused=verdict.unusable if verdict else (),
         drops=lambda limit: _drops(source, files, verdict, limit) if verdict else [],
