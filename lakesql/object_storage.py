@@ -6,8 +6,10 @@ Errors name the path and say what the store said, in one line and without secret
 
 from __future__ import annotations
 
+import io
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -16,7 +18,7 @@ import pyarrow as pa
 
 from lakesql.errors import ConfigError, Error, MissingFileError, StorageError
 from lakesql.location import Kind, Place, place
-from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, Entry, RangedFile, check_range, check_size, denied, listing_order, missing, sort_key
+from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, Entry, check_range, check_size, denied, listing_order, missing, sort_key
 from lakesql.store_options import Options
 
 _PAGE = 1000
@@ -153,6 +155,43 @@ class ObjectStorage:
 
     def _mapped(self, path: str, action: str) -> _Mapped:
         return _Mapped(self._url, self._options, path, action)
+
+
+class RangedFile(io.RawIOBase):
+    """A file object over `read_range`, for pyarrow.PythonFile: every read is one request, which is how columnar readers like it."""
+
+    def __init__(self, read_range: Callable[[int, int], bytes], size_bytes: int) -> None:
+        self._read_range = read_range
+        self._size_bytes = size_bytes
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._size_bytes)[whence])
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size_bytes - self._at)
+        length = left if size is None or size < 0 else min(size, left)
+        content = self._read_range(self._at, length) if length else b""
+        self._at += len(content)
+        return content
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 class _Mapped:

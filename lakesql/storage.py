@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,9 +69,13 @@ class Storage(Protocol):
         ...
 
 
-def read_immutable(storage: Storage, path: str) -> bytes:
-    """The whole file, which the caller knows is never rewritten under its name: commits, manifests, deletion vectors. Cached where `storage` has a cache."""
-    return storage.read_immutable(path) if isinstance(storage, CachedStorage) else storage.read(path)
+def read_immutable(storage: Storage, path: str, entry: Entry | None = None) -> bytes:
+    """The whole file, which the caller knows is never rewritten under its name. Cached where `storage` has a cache.
+
+    Without `entry` the name itself must be one of a kind, as those of manifests and deletion vectors with their random ids are. A numbered name (a commit, a
+    snapshot) is there again with other content when its table is dropped and made anew; it is cached only together with its listing's entry, by size and time.
+    """
+    return storage.read_immutable(path, entry) if isinstance(storage, CachedStorage) else storage.read(path)
 
 
 class LocalStorage:
@@ -222,20 +226,21 @@ class CachedStorage:
     def __init__(self, inner: Storage, limit_bytes: int = 256 << 20) -> None:
         self.inner = inner
         self.limit_bytes = limit_bytes
-        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._files: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._size_bytes = 0
         self._lock = threading.Lock()
 
-    def read_immutable(self, path: str) -> bytes:
-        """The whole file, from memory if it was read before."""
+    def read_immutable(self, path: str, entry: Entry | None = None) -> bytes:
+        """The whole file, from memory if it was read before; see the function of this name."""
+        key = (path, -1, -1) if entry is None else (path, entry.size_bytes, entry.modified_us)
         with self._lock:
-            content = self._files.get(path)
+            content = self._files.get(key)
             if content is not None:
-                self._files.move_to_end(path)
+                self._files.move_to_end(key)
                 return content
         content = self.inner.read(path)
-        if len(content) <= self.limit_bytes // 4:
-            self._keep(path, content)
+        if len(content) <= self.limit_bytes // 4 and (entry is None or len(content) == entry.size_bytes):
+            self._keep(key, content)
         return content
 
     def list(self, folder: str, *, start_after: str | None = None) -> Iterator[Entry]:
@@ -263,52 +268,15 @@ class CachedStorage:
         """How much is held now."""
         return self._size_bytes
 
-    def _keep(self, path: str, content: bytes) -> None:
+    def _keep(self, key: tuple[str, int, int], content: bytes) -> None:
         with self._lock:
-            if path in self._files:
+            if key in self._files:
                 return
-            self._files[path] = content
+            self._files[key] = content
             self._size_bytes += len(content)
             while self._size_bytes > self.limit_bytes:
                 _, dropped = self._files.popitem(last=False)
                 self._size_bytes -= len(dropped)
-
-
-class RangedFile(io.RawIOBase):
-    """A file object over `read_range`, for pyarrow.PythonFile: every read is one request, which is how columnar readers like it."""
-
-    def __init__(self, read_range: Callable[[int, int], bytes], size_bytes: int) -> None:
-        self._read_range = read_range
-        self._size_bytes = size_bytes
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size_bytes)[whence])
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._size_bytes - self._at)
-        length = left if size is None or size < 0 else min(size, left)
-        content = self._read_range(self._at, length) if length else b""
-        self._at += len(content)
-        return content
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
 
 
 def listing_order(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +16,8 @@ from storage_contract import FILES, StorageContract
 
 from lakesql.errors import AccessDeniedError, ConfigError, MetadataError, MissingFileError, StorageError, UnsupportedFeatureError
 from lakesql.location import Kind, absolute, engine_url, join, place
-from lakesql.storage import CachedStorage, LocalStorage, MemoryStorage, RangedFile, read_immutable
+from lakesql.object_storage import RangedFile
+from lakesql.storage import CachedStorage, Entry, LocalStorage, MemoryStorage, read_immutable
 from lakesql.store_options import SECRETS, Options
 from lakesql.stores import Stores, engine_store, for_path
 
@@ -188,6 +191,21 @@ def test_a_storage_without_a_cache_reads_each_time() -> None:
     inner = MemoryStorage({"/a": b"abc"})
     assert read_immutable(inner, "/a") + read_immutable(inner, "/a") == b"abcabc"
     assert inner.reads == {"/a": 2}
+
+
+def test_a_numbered_file_is_cached_by_its_size_and_time() -> None:
+    """A table dropped and made anew has the same names with other content."""
+    inner = MemoryStorage({"/0.json": b"old"})
+    cached = CachedStorage(inner)
+    old, new = Entry("/0.json", 3, 1), Entry("/0.json", 3, 2)
+    assert [read_immutable(cached, "/0.json", old) for _ in range(2)] == [b"old", b"old"]
+    assert inner.reads == {"/0.json": 1}
+    inner.files["/0.json"] = b"new"
+    assert [read_immutable(cached, "/0.json", new) for _ in range(2)] == [b"new", b"new"]
+    assert inner.reads == {"/0.json": 2}
+    inner.files["/0.json"] = b"changed since the listing"
+    assert read_immutable(cached, "/0.json", Entry("/0.json", 5, 3)) == b"changed since the listing"
+    assert cached.cached_bytes == 6
 
 
 def test_the_least_used_files_leave_first() -> None:
@@ -372,3 +390,8 @@ def test_an_option_the_store_does_not_have_is_refused() -> None:
         for_path("s3://b/k", {"regoin": "x"})
     with pytest.raises(ConfigError, match='no option "region"'):
         for_path("/lake", {"region": "x"})
+
+
+def test_catalogs_and_configuration_load_no_engine_and_no_cloud_library() -> None:
+    code = "import sys, lakesql.catalogs, lakesql.sample; print([m for m in ('datafusion', 'obstore', 'prompt_toolkit', 'sqlglot') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

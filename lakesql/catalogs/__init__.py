@@ -16,9 +16,10 @@ from lakesql import formats
 from lakesql.catalogs.base import Catalog, TableEntry, match
 from lakesql.catalogs.config import ConfigCatalog, CorrectedCatalog
 from lakesql.catalogs.directory import DirectoryCatalog
+from lakesql.catalogs.recent import Recent
 from lakesql.config import CatalogConfig, Config, TableConfig, load_config, own_file
 from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
-from lakesql.location import absolute
+from lakesql.location import absolute, is_local
 from lakesql.storage import CachedStorage, Storage
 from lakesql.stores import Stores
 from lakesql.table import Table
@@ -59,6 +60,8 @@ class Catalogs:
         only = next(iter(self.catalogs.values())) if len(self.catalogs) == 1 else None
         self._default = only if default_catalog is None else self.catalogs[default_catalog]
         self._default_schema = default_schema or (self._default.default_schema if self._default else None)
+        self._names: Recent[tuple[str, ...], TableEntry] = Recent()
+        self._formats: Recent[str, str] = Recent()
         self._open: OrderedDict[tuple[object, ...], Table] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -106,8 +109,8 @@ class Catalogs:
     # Names ---------------------------------------------------------------------------------------------------------------------------------------------
 
     def resolve(self, parts: Sequence[str]) -> Table:
-        """The table a name means; see `find`."""
-        entry = self.find(parts)
+        """The table a name means; see `find`. Names of tables in object stores are remembered for a minute; local ones are looked up each time."""
+        entry = self._names.get(tuple(parts), lambda: self.find(parts), lambda found: is_local(found.location))
         return self._opened(entry.location, entry.format, entry.options)
 
     def find(self, parts: Sequence[str]) -> TableEntry:
@@ -148,13 +151,16 @@ class Catalogs:
 
     def _opened(self, location: str, format: str | None, options: Mapping[str, str]) -> Table:
         """The table at a location, the same object each time it is asked for in the same way."""
-        key = (location, format, tuple(sorted(options.items())))
+        if format is None:
+            name = self._formats.get(location, lambda: formats.recognise(self.storage, location).format, lambda _: is_local(location))
+        else:
+            name = formats.check_name(format)
+        key = (location, name, tuple(sorted(options.items())))
         with self._lock:
             table = self._open.get(key)
             if table is not None:
                 self._open.move_to_end(key)
                 return table
-        name = formats.check_name(format) if format is not None else formats.recognise(self.storage, location).format
         opened = formats.load(name).open(self.storage, location, {**self.config.reader.formats.get(name, {}), **options})
         with self._lock:
             table = self._open.setdefault(key, opened)

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.markers import ICEBERG_METADATA
 from lakesql.location import join
-from lakesql.storage import Storage, read_immutable
+from lakesql.storage import Storage
 
 _XTABLE = "XTABLE_METADATA"
 _UNIFORM = "delta-version"
@@ -123,7 +123,7 @@ def _read(storage: Storage, path: str) -> bytes | None:
     if size_bytes is None or size_bytes > _LARGEST_BYTES:
         return None
     try:
-        return read_immutable(storage, path)
+        return storage.read(path)
     except (MissingFileError, MetadataError):
         return None
 

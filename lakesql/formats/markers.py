@@ -27,6 +27,10 @@ _PAIMON_SCHEMA = re.compile(r"schema-\d+")
 
 def delta(storage: Storage, location: str) -> str | None:
     """Anything in the log's folder; whether the log is sound is the reader's to say. Source: Delta protocol, File Types."""
+    # Most logs have one of these two, and asking for a file costs less than listing a long log.
+    for name in ("_last_checkpoint", "00000000000000000000.json"):
+        if storage.size(join(location, "_delta_log", name)) is not None:
+            return "_delta_log/"
     return "_delta_log/" if _first(storage, location, "_delta_log", lambda e: True) else None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -343,6 +345,41 @@ def test_reader_options_come_from_the_format_then_from_the_table(tmp_path: Path)
     assert table.options == {"a": "1", "b": "table's", "c": "true"}
     other: Any = opened.resolve(["u"])
     assert other.options == {"a": "1", "b": "format's"}
+
+
+@pytest.mark.usefixtures("double")
+def test_a_local_table_made_anew_in_another_format_is_noticed(tmp_path: Path) -> None:
+    on_disk(tmp_path, [f"lake/t/{LOG}"])
+    opened = Catalogs.for_target("lake")
+    assert opened.resolve(["t"]).format == opened.open_path("lake/t").format == "delta"
+    shutil.rmtree(tmp_path / "lake/t")
+    on_disk(tmp_path, ["lake/t/.hoodie/hoodie.properties"])
+    assert opened.resolve(["t"]).format == opened.open_path("lake/t").format == "hudi"
+
+
+@pytest.mark.usefixtures("double")
+def test_names_in_object_stores_are_remembered_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    storage = memory([f"orders/{LOG}"], root="s3://b/lake")
+    opened = Catalogs(storage, [DirectoryCatalog("lake", storage, "s3://b/lake")])
+    sizes: list[str] = []
+    monkeypatch.setattr(storage, "size", lambda path, ask=storage.size: sizes.append(path) or ask(path))
+    table = opened.resolve(["orders"])
+    by_path = opened.open_path("s3://b/lake/orders")
+    asked = len(sizes)
+    assert asked
+    now[0] += 59
+    assert opened.resolve(["orders"]) is table
+    assert opened.open_path("s3://b/lake/orders") is by_path is table
+    assert len(sizes) == asked
+    now[0] += 2
+    assert opened.resolve(["orders"]) is table
+    assert len(sizes) > asked
+    with pytest.raises(UnknownTableError):
+        opened.resolve(["new"])
+    storage.files[f"s3://b/lake/new/{LOG}"] = b"{}"
+    assert opened.resolve(["new"]).location == "s3://b/lake/new"
 
 
 @pytest.mark.usefixtures("double")
