@@ -167,7 +167,7 @@ def _positions(blob: bytes, cardinality: int, physical_rows: int | None, name: s
         else:
             raise DataFileError(f"{name} begins with {magic}; expected {PORTABLE_MAGIC} (portable) or {NATIVE_MAGIC} (native), little-endian")
         count, last = len(bitmap), bitmap.max() if bitmap else 0
-    except (ValueError, MemoryError, OverflowError, struct.error) as error:
+    except (ValueError, IndexError, MemoryError, OverflowError, struct.error) as error:
         raise DataFileError(f"{name} does not hold a Roaring bitmap: {error}") from error
     if count != cardinality:
         raise DataFileError(f"{name} lists {count:,} rows; the log says {cardinality:,}")

@@ -63,7 +63,8 @@ def _json(value: Any) -> str | None:
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # an integer beyond 64 bits
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        finite = json.loads(json.dumps(value), parse_constant=lambda word: None)
+        return json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
 
 
 def _integer(value: Any) -> int | None:
