@@ -70,9 +70,9 @@ def scan(source: Source, files: Selection, request: ScanRequest, log_files: int)
         candidates = _Candidates(source, files, _wanted(source, request.predicates))
         verdict = prune(candidates, request.predicates, partition_columns=frozenset((p.name,) for p in source.partitions))
         kept = files.narrow(verdict.keep)
-    paths = _places(source, kept)
+    paths = places(source, kept)
     rows, sizes = physical_rows(kept), kept.column("size")
-    live_rows = _live(rows, deleted_rows(kept))
+    live = _live(rows, deleted_rows(kept))
     table = pa.table(
         {
             "path": paths,
@@ -87,10 +87,10 @@ def scan(source: Source, files: Selection, request: ScanRequest, log_files: int)
     return FileSet(
         files=table,
         constants=pa.table(constants, schema=pa.schema([(p.name, p.logical_type) for p in source.partitions])),
-        live_rows=live_rows,
+        live_rows=live,
         all_match=bool(verdict.all_match[verdict.keep].all()) if verdict is not None else not request.predicates,
-        report=_report(source, files, kept, sizes, live_rows, verdict, log_files),
-        extremes=lambda column: _extremes(source, kept, column, live_rows),
+        report=_report(source, files, kept, sizes, live, verdict, log_files),
+        extremes=lambda column: _extremes(source, kept, column, live),
     )
 
 
@@ -148,13 +148,18 @@ def _constant(values: pa.Array) -> Bounds:
     return Bounds(values, values, values.is_null().cast(pa.int64()), one, constant=True)
 
 
+def live_rows(files: Selection) -> pa.Array:
+    """The rows of each file after its deletes: int64, null where unknown."""
+    return _live(physical_rows(files), deleted_rows(files))
+
+
 def _live(rows: pa.Array, deleted: pa.Array) -> pa.Array:
     """Rows after deletes; a file that claims more deletes than rows says nothing."""
     live = pc.subtract(rows, deleted)
     return pc.if_else(pc.greater_equal(live, 0), live, pa.scalar(None, pa.int64()))
 
 
-def _places(source: Source, files: Selection) -> pa.Array:
+def places(source: Source, files: Selection) -> pa.Array:
     """The files' paths as storage names them, absolute ones where they lie now."""
     paths = files.column("path")
     absolute = is_absolute(paths)
@@ -164,12 +169,12 @@ def _places(source: Source, files: Selection) -> pa.Array:
     return pc.replace_with_mask(placed, absolute, source.moved.places(paths.filter(absolute), files.column("size").filter(absolute)))
 
 
-def _extremes(source: Source, files: Selection, name: str, live_rows: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array] | None:
+def _extremes(source: Source, files: Selection, name: str, live: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array] | None:
     """See FileSet.extremes."""
     partition = source.partition(name)
     if partition is not None:
         values = _values(source, files, partition)
-        return values, values, pc.if_else(values.is_null(), live_rows, pa.scalar(0, pa.int64()))
+        return values, values, pc.if_else(values.is_null(), live, pa.scalar(0, pa.int64()))
     column = source.column((name,))
     if column is None or not any(is_kind(column[1]) for is_kind in _EXACT) or has_deletion_vectors(files):
         return None
@@ -183,13 +188,11 @@ def _extremes(source: Source, files: Selection, name: str, live_rows: pa.Array) 
     return bounds.lower, bounds.upper, bounds.null_count
 
 
-def _report(
-    source: Source, files: Selection, kept: Selection, kept_sizes: pa.Array, live_rows: pa.Array, verdict: Verdict | None, log_files: int
-) -> ScanReport:
+def _report(source: Source, files: Selection, kept: Selection, kept_sizes: pa.Array, live: pa.Array, verdict: Verdict | None, log_files: int) -> ScanReport:
     total = len(files)
     all_kept = len(kept) == total
     total_sizes = kept_sizes if all_kept else files.column("size")
-    total_live = live_rows if all_kept else _live(rows, deleted_rows(files)) if (rows := physical_rows_if_cheap(files)) is not None else None
+    total_live = live if all_kept else _live(rows, deleted_rows(files)) if (rows := physical_rows_if_cheap(files)) is not None else None
     return ScanReport(
         metadata_files=log_files,
         metadata_skipped=0,
@@ -200,7 +203,7 @@ def _report(
         total_bytes=_sum(total_sizes),
         kept_bytes=_sum(kept_sizes),
         total_rows=None if total_live is None else _sum(total_live),
-        kept_rows=_sum(live_rows),
+        kept_rows=_sum(live),
         unused=verdict.unusable if verdict else (),
         drops=lambda limit: _drops(source, files, verdict, limit) if verdict else [],
     )

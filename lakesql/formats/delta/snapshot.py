@@ -50,7 +50,7 @@ class DeltaSnapshot:
         self.features: Features = check_protocol(state.protocol, state.metadata.configuration, version=state.version, location=place.location)
         self.table_schema: TableSchema = parse_schema(state.metadata.schema_string, source=where, mapping=self.features.column_mapping)
         self.partitions: tuple[ColumnInfo, ...] = tuple(self._partition(name, where) for name in state.metadata.partition_columns)
-        self.schema: pa.Schema = with_text(self.table_schema.logical)
+        self.schema: pa.Schema = pa.schema([_described(f, c) for f, c in zip(with_text(self.table_schema.logical), self.table_schema.columns, strict=True)])
         self.hidden: pa.Schema = HIDDEN
 
     @property
@@ -62,6 +62,16 @@ class DeltaSnapshot:
     def committed_at_us(self) -> int | None:
         """See Snapshot."""
         return self._place.timeline.committed_at_us(self.state.version, self.features)
+
+    @property
+    def states(self) -> States:
+        """The table's log."""
+        return self._place.states
+
+    @property
+    def timeline(self) -> Timeline:
+        """The table's commit times."""
+        return self._place.timeline
 
     @property
     def files(self) -> Selection:
@@ -123,6 +133,12 @@ class DeltaSnapshot:
 
     def _decode(self, vector: DvDescriptor, physical_rows: int | None) -> np.ndarray:
         return decode(vector, table_root=self._place.location, storage=self._place.states.storage, physical_rows=physical_rows, resolve=self._place.moved.place)
+
+
+def _described(field: pa.Field, column: ColumnInfo) -> pa.Field:
+    """The field with its comment, where it has one, as `comment` in the metadata."""
+    comment = column.metadata.get("comment")
+    return field.with_metadata({**(field.metadata or {}), b"comment": comment.encode()}) if isinstance(comment, str) and comment else field
 
 
 def removed_in(states: States, path: str, version: int, latest: int) -> int | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from lakesql.errors import NoSuchVersionError, UnknownTableError, did_you_mean
+from lakesql.formats.delta.metadata import METADATA
 from lakesql.formats.delta.moved import Moved
 from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
 from lakesql.formats.delta.states import Kept, States
@@ -41,12 +42,15 @@ class DeltaTable:
 
     def metadata(self, name: str, at: At) -> Relation:
         """See Table."""
-        raise UnknownTableError(f'a Delta table has no metadata table "{name}"', hint=did_you_mean(name, self.metadata_names))
+        make = METADATA.get(name.lower())
+        if make is None:
+            raise UnknownTableError(f'Delta tables have no metadata table "{name}"', hint=did_you_mean(name, METADATA), candidates=METADATA)
+        return make(self.snapshot(at))
 
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
-        return ()
+        return tuple(METADATA)
 
     def _at(self, version: int | None) -> DeltaSnapshot:
         state = self._place.states.at(version)
