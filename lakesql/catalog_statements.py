@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakesql import sql
+from lakesql import formats, sql
 from lakesql.errors import InternalError, SqlError, did_you_mean
 from lakesql.result import PinnedSnapshot, Result, instant, nothing, of_table
 from lakesql.settings import DOCS
@@ -50,7 +50,7 @@ def _tables(session: Session, within: str | None, like: str | None) -> pa.Table:
         if within is not None and within.lower() not in (n.lower() for n in names):
             continue
         if like is None or _matches(entry.name, like):
-            rows.append((catalog, entry.schema, entry.name, entry.format or session.catalogs.format_of(entry), entry.location))
+            rows.append((catalog, entry.schema, entry.name, entry.format or formats.recognise(session.catalogs.storage, entry.location).format, entry.location))
     if within is not None and not rows and like is None:
         known = {n for c, e in session.catalogs.tables() for n in (c, e.schema) if n}
         if within.lower() not in (n.lower() for n in known) and within.lower() not in (n.lower() for n in session.catalogs.catalogs):

@@ -270,11 +270,11 @@ def distinct_rows(constants: pa.Table, row_count: int) -> tuple[np.ndarray, pa.T
     row_count: how many rows there are, since a table without columns does not say; such rows are all one group.
     """
     codes = np.zeros(row_count, dtype=np.int64)
-    for values in constants.columns:
+    for values in constants.columns if row_count else ():
         encoded = pc.dictionary_encode(values, null_encoding="encode")
         encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         _, codes = np.unique(codes * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
-    if not constants.num_columns:
+    if not constants.num_columns or not row_count:
         return codes, constants, min(row_count, 1)
     _, first = np.unique(codes, return_index=True)
     return codes, constants.take(pa.array(first)), len(first)

@@ -338,8 +338,6 @@ class _Plan:
 
 def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Relation:
     """The relation with every column of `schema`, so that the statement's names mean what they meant when it was bound; those it does not read are null."""
-    if list(columns) == schema.names:
-        return Project(relation, tuple(schema.names), tuple(Col(n) for n in schema.names))
     read = set(columns)
     expressions = tuple(Col(f.name) if f.name in read else Value(pa.scalar(None, f.type)) for f in schema)
     return Project(relation, tuple(schema.names), expressions)

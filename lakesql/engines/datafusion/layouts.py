@@ -1,4 +1,4 @@
-"""Which columns a Parquet file really has, for columns that are found by field id.
+"""Which columns a Parquet file really has, for columns that are found by field id, and for variants, whose shredding is each file's own.
 
 A file's own names may differ from the names a relation reads under: after a rename, or when another format wrote it. Files are grouped by layout; within a group one name in the
 file stands for each wanted column. Footers are read here, for the files that pruning kept, and remembered: a data file never changes.
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakesql.engines.variants import UNSHREDDED, is_variant
 from lakesql.errors import DataFileError
+from lakesql.relation import ColumnMatch
 from lakesql.storage import Storage
 
 FIELD_ID = b"PARQUET:field_id"
@@ -30,7 +32,6 @@ class Layout:
     """
 
     schema: pa.Schema
-    renamed: bool
 
 
 class Footers:
@@ -65,63 +66,78 @@ class Footers:
                 raise DataFileError(f"{path} is no readable Parquet file: {error}") from error
 
 
-def group_by_layout(paths: Sequence[str], wanted: pa.Schema, schemas: Sequence[pa.Schema], *, fallback_by_name: bool) -> list[tuple[Layout, list[int]]]:
+def group_by_layout(
+    paths: Sequence[str], wanted: pa.Schema, schemas: Sequence[pa.Schema], *, match: ColumnMatch, fallback_by_name: bool
+) -> list[tuple[Layout, list[int]]]:
     """The layouts among the files, each with the positions of its files in `paths`.
 
-    Raises DataFileError for a file without field ids, unless fallback_by_name.
+    Raises DataFileError for a file without field ids where columns are found by id, unless fallback_by_name.
     """
-    groups: dict[tuple[pa.Schema, ...], list[int]] = {}
-    layouts: dict[tuple[pa.Schema, ...], Layout] = {}
-    by_footer: dict[bytes, tuple[pa.Schema, ...]] = {}
+    groups: dict[pa.Schema, list[int]] = {}
+    by_footer: dict[bytes, pa.Schema] = {}
     for position, (path, schema) in enumerate(zip(paths, schemas, strict=True)):
         footer = schema.remove_metadata().serialize().to_pybytes()
-        key = by_footer.get(footer)
-        if key is None:
-            layout = _layout(path, wanted, schema, fallback_by_name)
-            key = (layout.schema,)
-            by_footer[footer] = key
-            layouts.setdefault(key, layout)
-        groups.setdefault(key, []).append(position)
-    return [(layouts[key], positions) for key, positions in groups.items()]
+        if footer not in by_footer:
+            by_footer[footer] = _layout(path, wanted, schema, match, fallback_by_name)
+        groups.setdefault(by_footer[footer], []).append(position)
+    return [(Layout(schema), positions) for schema, positions in groups.items()]
 
 
-def _layout(path: str, wanted: pa.Schema, held: pa.Schema, fallback_by_name: bool) -> Layout:
-    if not any(_has_ids(f) for f in held):
-        if fallback_by_name or len(held) == 0:
-            return Layout(_plain(wanted), renamed=False)
-        raise DataFileError(f"{path} has no field ids, but the table finds its columns by id")
-    fields = _match(list(wanted), list(held))
-    schema = pa.schema(fields)
-    return Layout(schema, renamed=schema != _plain(wanted))
+def _layout(path: str, wanted: pa.Schema, held: pa.Schema, match: ColumnMatch, fallback_by_name: bool) -> pa.Schema:
+    by_id = match is ColumnMatch.BY_ID
+    if by_id and not any(_has_ids(f) for f in held):
+        if not fallback_by_name and len(held):
+            raise DataFileError(f"{path} has no field ids, but the table finds its columns by id")
+        by_id = False
+    return pa.schema(_match(list(wanted), list(held), by_id))
 
 
-def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field]) -> list[pa.Field]:
+def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], by_id: bool) -> list[pa.Field]:
     """The wanted fields under the names they have among the held ones; one that is not there gets a name nobody has."""
-    by_id = {i: f for f in held if (i := field_id(f)) is not None}
+    known = {key: f for f in held if (key := field_id(f) if by_id else f.name) is not None}
     taken = {f.name for f in held}
     fields = []
     for field in wanted:
-        id_ = field_id(field)
-        found = by_id.get(id_) if id_ is not None else None
+        found = known.get(field_id(field) if by_id else field.name)
         if found is not None:
-            fields.append(pa.field(found.name, _match_type(field.type, found.type)))
-        else:
-            name = field.name
-            while name in taken:
-                name = f"{name} (absent)"
-            taken.add(name)
-            fields.append(pa.field(name, strip(field.type)))
+            fields.append(pa.field(found.name, _match_field(field, found, by_id)))
+            continue
+        name = field.name
+        while name in taken:
+            name = f"{name} (absent)"
+        taken.add(name)
+        fields.append(pa.field(name, _absent(field)))
     return fields
 
 
-def _match_type(wanted: pa.DataType, held: pa.DataType) -> pa.DataType:
+def _absent(field: pa.Field) -> pa.DataType:
+    """The type under which a field is read from files that lack it; all its values are null."""
+    if is_variant(field):
+        return UNSHREDDED
+    type_ = field.type
+    if pa.types.is_struct(type_):
+        return pa.struct([pa.field(f.name, _absent(f)) for f in _children(type_)])
+    if pa.types.is_list(type_):
+        return pa.list_(pa.field(type_.value_field.name, _absent(type_.value_field)))
+    if pa.types.is_map(type_):
+        return pa.map_(_absent(type_.key_field), _absent(type_.item_field))
+    return type_
+
+
+def _match_field(wanted: pa.Field, held: pa.Field, by_id: bool) -> pa.DataType:
+    if is_variant(wanted):
+        return strip(held.type)
+    return _match_type(wanted.type, held.type, by_id)
+
+
+def _match_type(wanted: pa.DataType, held: pa.DataType, by_id: bool) -> pa.DataType:
     t = pa.types
     if t.is_struct(wanted) and t.is_struct(held):
-        return pa.struct(_match([wanted.field(i) for i in range(wanted.num_fields)], [held.field(i) for i in range(held.num_fields)]))
+        return pa.struct(_match(_children(wanted), _children(held), by_id))
     if t.is_list(wanted) and (t.is_list(held) or t.is_large_list(held)):
-        return pa.list_(pa.field(held.value_field.name, _match_type(wanted.value_type, held.value_type)))
+        return pa.list_(pa.field(held.value_field.name, _match_field(wanted.value_field, held.value_field, by_id)))
     if t.is_map(wanted) and t.is_map(held):
-        return pa.map_(_match_type(wanted.key_type, held.key_type), _match_type(wanted.item_type, held.item_type))
+        return pa.map_(_match_field(wanted.key_field, held.key_field, by_id), _match_field(wanted.item_field, held.item_field, by_id))
     return strip(wanted)
 
 
@@ -149,7 +165,3 @@ def strip(type_: pa.DataType) -> pa.DataType:
     if t.is_map(type_):
         return pa.map_(strip(type_.key_type), strip(type_.item_type))
     return type_
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(f.name, strip(f.type)) for f in schema])

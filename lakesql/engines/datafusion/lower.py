@@ -22,6 +22,7 @@ from datafusion import functions as f
 from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
 from lakesql.engines.datafusion.merge import latest_by_key, without_keys
 from lakesql.engines.datafusion.plan import scan_files
+from lakesql.engines.variants import as_json, holds_variant
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
@@ -53,6 +54,7 @@ UNION_LIMIT = 16
 _FILE = "__lakesql_file"
 _KEY = "__lakesql_key"
 _POSITION = "__lakesql_position"
+_REPARTITIONS = 4
 _STAT_THREADS = 16
 _ROWS_PER_BATCH = 8192
 
@@ -79,7 +81,10 @@ class Lowering:
                 return self._counted(relation)
             case Project(input_, names, expressions):
                 frame = self.frame(input_)
-                return frame.select(*(_expression(e, frame).alias(n) for n, e in zip(names, expressions, strict=True)))
+                if isinstance(input_, Files) and input_.row_index is not None and any(not isinstance(e, Col) for e in expressions):
+                    # Only a bare file_row_index() is pushed into the source. Merged into a CASE above it, it could not be evaluated; a repartitioning keeps them apart.
+                    frame = frame.repartition(_REPARTITIONS)
+                return frame.select(*(_named(_expression(e, frame), e, n) for n, e in zip(names, expressions, strict=True)))
             case Filter(input_, where):
                 return self.frame(input_).filter(column(where))
             case Union(inputs):
@@ -106,13 +111,14 @@ class Lowering:
             schema = files_schema(files)
             return self._table((schema if key is None else schema.append(pa.field(key, pa.string()))).empty_table())
         self._require(paths, files.files.column("size_bytes").to_pylist())
-        if files.match is ColumnMatch.BY_ID and len(files.schema):
-            return self._files_by_id(files, paths, key)
+        if len(files.schema) and (files.match is ColumnMatch.BY_ID or any(holds_variant(x) for x in files.schema)):
+            return self._files_by_layout(files, paths, key)
         return self._group(files, list(range(len(paths))), paths, _plain(files.schema), None, key)
 
-    def _files_by_id(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
-        groups = group_by_layout(paths, files.schema, self._footers.schemas(paths), fallback_by_name=files.fallback_by_name)
-        return self._union([self._group(files, rows, [paths[r] for r in rows], g.schema, files.schema if g.renamed else None, key) for g, rows in groups])
+    def _files_by_layout(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
+        schemas = self._footers.schemas(paths)
+        groups = group_by_layout(paths, files.schema, schemas, match=files.match, fallback_by_name=files.fallback_by_name)
+        return self._union([self._group(files, rows, [paths[r] for r in rows], layout.schema, files.schema, key) for layout, rows in groups])
 
     def _group(self, files: Files, rows: list[int], paths: list[str], held: pa.Schema, wanted: pa.Schema | None, key: str | None) -> DataFrame:
         """The files at `rows`, read as `held` and renamed to `wanted`, with constants, path and row index as the node asks."""
@@ -120,7 +126,7 @@ class Lowering:
         if wanted is None:
             columns = [column(n) for n in held.names]
         else:
-            columns = [_relabel(column(h.name), h.type, strip(w.type)).alias(w.name) for h, w in zip(held, wanted, strict=True)]
+            columns = [_as_wanted(h, w) for h, w in zip(held, wanted, strict=True)]
         extra = [f.file_row_index().alias(files.row_index)] if files.row_index is not None else []
         if files.file_path is not None and (prefix := common_prefix(paths)) is not None:
             extra.insert(0, f.concat(lit(prefix), f.input_file_name()).alias(files.file_path))
@@ -138,7 +144,7 @@ class Lowering:
             frames = []
             for number in range(groups):
                 chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
-                literals = [lit(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
+                literals = [literal(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
                 frames.append(_ordered(self._scan(chosen, held).select(*columns, *literals, *extra), names))
             return self._union(frames)
         known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
@@ -189,14 +195,14 @@ class Lowering:
         """Few groups become literals over rows without columns, which the optimiser counts without reading; many become small batches used again and again."""
         groups = counted.groups
         absent = [n for n in counted.schema.names if n not in groups.column_names]
-        nulls = [lit(pa.scalar(None, strip(counted.schema.field(n).type))).alias(n) for n in absent]
+        nulls = [literal(pa.scalar(None, strip(counted.schema.field(n).type))).alias(n) for n in absent]
         counts = counted.row_counts.to_pylist()
         if not counts:
             return self._table(_plain(counted.schema).empty_table())
         if len(counts) <= UNION_LIMIT:
             frames = []
             for number, count in enumerate(counts):
-                literals = [lit(groups.column(n)[number]).alias(n) for n in groups.column_names]
+                literals = [literal(groups.column(n)[number]).alias(n) for n in groups.column_names]
                 blank = self._context.read_batches([pa.record_batch({_FILE: pa.nulls(count)})])
                 frames.append(_ordered(blank.select(*literals, *nulls), counted.schema.names))
             return self._union(frames)
@@ -277,12 +283,22 @@ def _conforming(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.cast(schema)
 
 
+def literal(scalar: pa.Scalar) -> Expr:
+    """A constant of the scalar's type; DataFusion takes nulls of nested types only by a cast."""
+    return lit(scalar) if scalar.is_valid else lit(None).cast(scalar.type)
+
+
+def _named(value: Expr, expression: Expression, name: str) -> Expr:
+    """The value under its name; a column that keeps its name is left alone, since an optimiser rule trips over `x AS x`."""
+    return value if expression == Col(name) else value.alias(name)
+
+
 def _expression(expression: Expression, input_: DataFrame) -> Expr:
     match expression:
         case Col(name):
             return column(name)
         case Value(scalar):
-            return lit(scalar)
+            return literal(scalar)
         case CastTo(inner, type_):
             return _expression(inner, input_).cast(type_)
         case Relabel(inner, type_):
@@ -292,6 +308,17 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
             return f.coalesce(*(_expression(i, input_) for i in inputs))
         case Sum(left, right):
             return _expression(left, input_) + _expression(right, input_)
+
+
+def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
+    """A column of files, under the names the relation gives it; variants as JSON text."""
+    type_, value = strip(wanted.type), column(held.name)
+    if holds_variant(wanted):
+        name = f"variant_{abs(hash((held.type, type_)))}"
+        return udf(lambda array: as_json(array, wanted).view(type_), [held.type], type_, "immutable", name)(value).alias(wanted.name)
+    if held.name == wanted.name and held.type == type_:
+        return value
+    return _relabel(value, held.type, type_).alias(wanted.name)
 
 
 def _relabel(value: Expr, held: pa.DataType, wanted: pa.DataType) -> Expr:
