@@ -1,0 +1,47 @@
+"""The SQL stage: text -> Statement, and Statement + what the session resolved -> the engine's text.
+
+    parse("SELECT ... FROM t VERSION AS OF 3 ...")          Statement: kind, mentions, placeholders
+      session resolves each mention
+    render(statement, {mention: Replacement(...)}, ...)     Rendered: the user's SQL with tables, placeholders, names and literals as the engine takes them
+
+DataFusion judges the grammar. Here only what lakesql must know is read: where tables stand, lakesql's own clauses, names and typed literals. Nothing here
+opens a table.
+"""
+
+from lakesql.sql.columns import Column
+from lakesql.sql.edits import Rendered
+from lakesql.sql.parameters import bind_parameters
+from lakesql.sql.parse import parse, parse_script
+from lakesql.sql.positions import at, error_position, identifiers, locate, place, source_position
+from lakesql.sql.render import render
+from lakesql.sql.rewrites.context import Replacement
+from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Kind, Mention, Placeholder, Statement, TableFunction, View
+from lakesql.sql.tokens import Span, is_complete, split
+
+__all__ = [
+    "AtClause",
+    "AtKind",
+    "ChangesClause",
+    "Column",
+    "Kind",
+    "Mention",
+    "Placeholder",
+    "Rendered",
+    "Replacement",
+    "Span",
+    "Statement",
+    "TableFunction",
+    "View",
+    "at",
+    "bind_parameters",
+    "error_position",
+    "identifiers",
+    "is_complete",
+    "locate",
+    "parse",
+    "parse_script",
+    "place",
+    "render",
+    "source_position",
+    "split",
+]

@@ -1,0 +1,152 @@
+"""The clauses that are lakesql's own: versions, times, ranges of changes and reader options after a table's name."""
+
+from __future__ import annotations
+
+import re
+
+from lakesql.sql.expressions import ExpressionReader
+from lakesql.sql.statement import AtClause, AtKind, ChangesClause
+from lakesql.sql.tokens import Span, Token, TokenKind
+
+_VERSION_WORDS = frozenset(("VERSION", "SYSTEM_VERSION"))
+_TIME_WORDS = frozenset(("TIMESTAMP", "SYSTEM_TIME", "SYSTEM_TIMESTAMP"))
+_SUFFIX = re.compile(r"@(?:v(\d+)|(\d{17}))$")
+_OPTION = re.compile(r"\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.-]+)\s*=\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^\s,)]+)\s*(,|$)")
+_HINT = re.compile(r"/\*\+\s*OPTIONS\s*\((.*)\)\s*\*/", re.I | re.S)
+
+
+class ClauseReader(ExpressionReader):
+    """Reads the clauses that may follow a table's name."""
+
+    def at_clause(self) -> AtClause | None:
+        """`[FOR] VERSION | TIMESTAMP AS OF x`, `FOR SYSTEM_TIME AS OF x`, `AT (VERSION => x)`; None where none of them comes."""
+        start = self.token.start
+        if self.at("AT", "(") and self.ahead(2).key in ("VERSION", "TIMESTAMP") and self.ahead(3).key == "=>":
+            kind = AtKind[self.ahead(2).key]
+            self.index += 4
+            clause = self._point(kind, start)
+            if not self.at(")"):
+                raise self.error(f"expected ) after the {kind.value}, found {self.shown()}")
+            self.take()
+            return AtClause(clause.kind, clause.text, clause.is_literal, clause.quoted, self.since(start))
+        words = 1 if self.at("FOR") else 0
+        key = self.ahead(words).key
+        if key in _VERSION_WORDS | _TIME_WORDS and self.ahead(words + 1).key == "AS" and self.ahead(words + 2).key == "OF":
+            self.index += words + 3
+            return self._point(AtKind.VERSION if key in _VERSION_WORDS else AtKind.TIMESTAMP, start)
+        return None
+
+    def changes_clause(self) -> ChangesClause | None:
+        """`CHANGES FROM ...`, or None where it does not come."""
+        if not (self.at("CHANGES", "FROM") and self.ahead(2).key in _VERSION_WORDS | _TIME_WORDS):
+            return None
+        start = self.token.start
+        self.index += 2
+        first = self._bound()
+        first_exclusive = self._exclusive()
+        last: AtClause | None = None
+        last_exclusive = False
+        if self.accept("TO"):
+            if not self.at_any(_VERSION_WORDS | _TIME_WORDS):
+                raise self.error(f"expected VERSION or TIMESTAMP after TO, found {self.shown()}")
+            last = self._bound()
+            last_exclusive = self._exclusive()
+        options = self._options() if self.at("WITH", "(") else ()
+        return ChangesClause(first, last, first_exclusive, last_exclusive, options, self.since(start))
+
+    def suffix(self, token: Token) -> AtClause | None:
+        """`@v3` or `@20240101000000000` at the end of a word."""
+        found = _SUFFIX.search(token.text)
+        if found is None or token.kind is not TokenKind.WORD:
+            return None
+        span = Span(token.start + found.start(), token.end)
+        if found[1] is not None:
+            return AtClause(AtKind.VERSION, found[1], is_literal=True, quoted=False, span=span)
+        return AtClause(AtKind.TIMESTAMP, found[2], is_literal=True, quoted=True, span=span)
+
+    def hint_options(self) -> tuple[tuple[str, str], ...]:
+        """The options of a hint that stands before the next token. Raises SqlError for one that cannot be read; hints of other names say nothing."""
+        hint = self.hints.get(self.index)
+        found = _HINT.fullmatch(hint.text) if hint is not None else None
+        if hint is None or found is None:
+            return ()
+        options = []
+        rest = found[1].strip()
+        while rest:
+            option = _OPTION.match(rest)
+            if option is None:
+                raise self.error("these options cannot be read", hint, hint="write /*+ OPTIONS('name' = 'value', ...) */")
+            options.append((_unquoted(option[1]), _unquoted(option[2])))
+            rest = rest[option.end() :]
+        return tuple(options)
+
+    def _bound(self) -> AtClause:
+        start = self.token.start
+        return self._point(AtKind.VERSION if self.take().key in _VERSION_WORDS else AtKind.TIMESTAMP, start)
+
+    def _exclusive(self) -> bool:
+        if self.accept("EXCLUSIVE"):
+            return True
+        self.accept("INCLUSIVE")
+        return False
+
+    def _point(self, kind: AtKind, start: int) -> AtClause:
+        """A version or time, up to where its expression ends."""
+        first = self.token
+        literal = self._literal(kind)
+        if literal is not None:
+            text, quoted = literal
+            return AtClause(kind, text, is_literal=True, quoted=quoted, span=self.since(start))
+        expression = self.expression()
+        if not expression.pieces:
+            raise self.error(f"expected a {kind.value}, found {self.shown()}", first)
+        return AtClause(kind, self.engine_text(expression.span), is_literal=False, quoted=False, span=self.since(start))
+
+    def _literal(self, kind: AtKind) -> tuple[str, bool] | None:
+        """A literal that is all of the point: text and whether it was a string. Takes nothing where an expression follows."""
+        before = self.index
+        found: tuple[str, bool] | None = None
+        if kind is AtKind.TIMESTAMP and self.token.key in ("TIMESTAMP", "DATE") and self.ahead().kind is TokenKind.STRING:
+            self.take()
+        sign = "-" if self.accept("-") else ""
+        if self.token.kind is TokenKind.NUMBER:
+            found = (sign + self.take().text, False)
+        elif self.token.kind is TokenKind.STRING and not sign:
+            found = (self.take().value, True)
+        elif kind is AtKind.VERSION and self.token.is_name and not sign and self.ahead().key not in ("(", "."):
+            found = (self.take().value, True)  # a tag or branch written bare
+        if found is None or (self.token.kind is TokenKind.SYMBOL and self.token.key not in (")", ",", ";")):
+            self.index = before
+            return None
+        return found
+
+    def _options(self) -> tuple[tuple[str, str | bool | tuple[str, ...]], ...]:
+        """`WITH (name = value, ...)`."""
+        self.index += 2
+        options: list[tuple[str, str | bool | tuple[str, ...]]] = []
+        while not self.at(")"):
+            name = self.name("an option's name")
+            self.expect("=", f"after the option {name.text}")
+            options.append((name.text.lower(), self._option_value()))
+            if not self.accept(",") and not self.at(")"):
+                raise self.error(f"expected , or ) after the option {name.text}, found {self.shown()}")
+        self.take()
+        return tuple(options)
+
+    def _option_value(self) -> str | bool | tuple[str, ...]:
+        if self.accept("("):
+            names = [self.name("a column").folded]
+            while self.accept(","):
+                names.append(self.name("a column").folded)
+            self.expect(")", "after the columns")
+            return tuple(names)
+        token = self.take()
+        if token.key in ("TRUE", "FALSE"):
+            return token.key == "TRUE"
+        if token.kind in (TokenKind.SYMBOL, TokenKind.END, TokenKind.PLACEHOLDER):
+            raise self.error("expected an option's value", token)
+        return token.value
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace(text[0] * 2, text[0]) if text[:1] in ("'", '"') else text
