@@ -1,8 +1,8 @@
 """The command line: options -> scripts -> statements -> a session -> rows on standard output and words on standard error.
 
     1. options    options.parse        argv -> Options
-    2. scripts    _scripts             -c, -f and standard input -> Script
-    3. statements sql.parse_script     Script -> statements, with their places; what the output cannot hold is refused here
+    2. scripts    scripts.read_scripts -c, -f and standard input -> Script
+    3. statements scripts.steps_of     Script -> statements, with their places; what the output cannot hold is refused here
     4. run        running.Running      statement -> Result, batches; in a thread, so that Ctrl-C and --timeout are heard
     5. render     render.renderer      batches -> bytes
     6. write      output               bytes -> standard output, or a file that appears when complete
@@ -16,10 +16,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lakesql.errors import (
     ConfigError,
@@ -32,6 +31,7 @@ from lakesql.errors import (
     MetadataError,
     QueryCancelledError,
     QueryTimeoutError,
+    SqlError,
     StorageError,
     UnsupportedFeatureError,
 )
@@ -40,7 +40,8 @@ from lakesql.frontends.options import USAGE, Options
 from lakesql.frontends.output import FileOutput, Output, StandardOutput
 from lakesql.frontends.render import Format, renderer
 from lakesql.frontends.running import Running, abandoned
-from lakesql.frontends.words import Words, place_of
+from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
+from lakesql.frontends.words import Words
 
 if TYPE_CHECKING:
     from lakesql.session import Session
@@ -91,24 +92,6 @@ def exit_code(error: BaseException) -> int:
             return SQL_FAILED
 
 
-@dataclass(frozen=True)
-class Script:
-    """SQL as it was given. path: of the file it came from, for the places of errors; None where it came from none."""
-
-    text: str
-    path: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One statement of a script. start: where it begins in the script's text."""
-
-    text: str
-    script: Script
-    start: int
-    parameters: Sequence[Any] | Mapping[str, Any] | None
-
-
 def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words) -> int:
     options = command_line.parse(argv)
     words.quiet, words.debug = options.quiet, options.debug
@@ -116,11 +99,15 @@ def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words
         stdout.write(command_line.help_text() if options.help else _version())
         stdout.flush()
         return OK
-    scripts = _scripts(options, stdin)
+    scripts = read_scripts(options.sources, stdin)
     if scripts is None:
         words.say(f"usage: {USAGE}\nThere is no SQL to run: give it with -c or -f, or on standard input. lakesql --help says more.")
         return WRONG_USE
-    steps = _steps(scripts, options)
+    try:
+        steps = steps_of(scripts, options.parameters)
+    except ScriptError as failed:
+        words.error(failed.__cause__ or failed, failed.script.place(_position(failed.__cause__)))
+        return SQL_FAILED
     _check_output(options, steps, stdout)
     session = _session(options)
     try:
@@ -145,7 +132,7 @@ def _run_steps(steps: Sequence[Step], session: Session, output: Output, options:
             words.say(f"cancelled after {time.monotonic() - started:.1f} s")
             return INTERRUPTED
         except Exception as error:
-            words.error(error, place_of(error, step.script.path, step.script.text, step.start))
+            words.error(error, step.script.place(step.start + _position(error)))
             return exit_code(error)
     if wrote:
         output.complete()
@@ -181,43 +168,6 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
     return result.returns_rows
 
 
-def _scripts(options: Options, stdin: TextIO | None) -> list[Script] | None:
-    """The SQL to run, in order; None where there is none and somebody sits at the keyboard, or nobody wrote any."""
-    if options.sources:
-        return [Script(s.text) if s.text is not None else _read_script(s.path or "-", stdin) for s in options.sources]
-    if stdin is None or stdin.isatty():
-        return None
-    script = _read_script("-", stdin)
-    return [script] if script.text.strip() else None
-
-
-def _read_script(path: str, stdin: TextIO | None) -> Script:
-    try:
-        if path == "-":
-            if stdin is None:
-                raise ConfigError("cannot read standard input: it is closed")
-            return Script(stdin.read(), "<stdin>")
-        with open(path, encoding="utf-8-sig") as file:
-            return Script(file.read(), path)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f'cannot read "{path}": it is not UTF-8 text') from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f'cannot read "{path}": {getattr(error, "strerror", None) or error}') from error
-
-
-def _steps(scripts: Sequence[Script], options: Options) -> list[Step]:
-    from lakesql import sql  # loads the parser, which --help need not wait for
-
-    steps = []
-    for script in scripts:
-        end = 0
-        for statement in sql.parse_script(script.text):
-            start = script.text.find(statement.text, end)
-            start, end = (start, start + len(statement.text)) if start >= 0 else (end, end)
-            steps.append(Step(statement.text, script, start, options.parameters))
-    return steps
-
-
 def _check_output(options: Options, steps: Sequence[Step], stdout: TextIO) -> None:
     """Refuses, before anything runs, what the output format cannot do."""
     format_ = options.format
@@ -251,6 +201,11 @@ def _rendering(format_: Format) -> Iterator[None]:
         raise DataError(f"the rows cannot be written as {format_.name}: {error}") from error
     except Exception as error:
         raise InternalError(f"cannot write {format_.name}: {type(error).__name__}: {error}", hint="this is a fault of lakesql: please report it") from error
+
+
+def _position(error: BaseException | None) -> int:
+    """Where in its statement an error is; its beginning, where the error does not say."""
+    return (error.position or 0) if isinstance(error, SqlError) else 0
 
 
 def _version() -> str:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from lakesql.errors import Error, InterfaceError, SqlError
+from lakesql.errors import Error, InterfaceError
 
 if TYPE_CHECKING:
     from lakesql.result import PinnedSnapshot, Result, TableScanStats
@@ -53,15 +53,6 @@ class Words:
         lines = list(_table_lines(result.snapshots, result.scan_stats.tables)) or ["no table was read"]
         for line in lines:
             self.say(f"{line}, {elapsed_seconds:.3f} s")
-
-
-def place_of(error: BaseException, path: str | None, script: str, start: int) -> str | None:
-    """Where in a script file the error is, as `file:line:column`; None for SQL that came from no file. start: of the statement in the script."""
-    if path is None:
-        return None
-    position = start + (error.position or 0 if isinstance(error, SqlError) else 0)
-    before = script[:position]
-    return f"{path}:{before.count(chr(10)) + 1}:{position - before.rfind(chr(10))}"
 
 
 def _table_lines(snapshots: Iterable[PinnedSnapshot], scans: Iterable[TableScanStats]) -> Iterator[str]:
