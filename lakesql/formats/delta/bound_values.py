@@ -62,7 +62,7 @@ def outward(values: pa.Array, type_: pa.DataType, *, upper: bool) -> pa.Array:
         if pa.types.is_floating(type_):
             return _floats(values, type_, upper) if pa.types.is_integer(given) or pa.types.is_floating(given) else unknown
         if pa.types.is_decimal(type_):
-            return _decimals(values, type_, upper) if pa.types.is_integer(given) or pa.types.is_decimal(given) else unknown
+            return _decimals(values, type_, upper) if pa.types.is_integer(given) or pa.types.is_decimal128(given) else unknown
         if _is_text(given):
             values = reading.read(values.cast(pa.string()), type_)
         if pa.types.is_date(type_):
@@ -112,12 +112,12 @@ def _floats(values: pa.Array, type_: pa.DataType, upper: bool) -> pa.Array:
 
 
 def _decimals(values: pa.Array, type_: Any, upper: bool) -> pa.Array:
-    """Digits beyond the type's scale are rounded outward; numbers of more digits than a double keeps are moved by what a double may be off, since some writers
-    put decimals down as doubles."""
+    """Digits beyond the type's scale are rounded outward; numbers of more digits than a double keeps are moved by what a double may be off, since some
+    writers put decimals down as doubles."""
     if pa.types.is_integer(values.type):
         values = _integers(values, pa.int64()).cast(pa.decimal128(19, 0))
     values = values.cast(pa.decimal128(38, values.type.scale))
-    whole_digits = type_.precision - type_.scale
+    whole_digits = type_.precision - type_.scale  # checked before any cast: Arrow does not notice when a number of too many digits overflows
     if whole_digits < 38 - values.type.scale:
         values = _within(values, whole_digits)
     if values.type.scale > type_.scale:

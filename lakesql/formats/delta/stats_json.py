@@ -56,11 +56,16 @@ def read_leaves(texts: pa.Array | pa.ChunkedArray, leaves: Sequence[Leaf]) -> li
 
 @dataclass(frozen=True)
 class _Tree:
-    """The leaves as one schema for Arrow's reader, and where each leaf is in it: field numbers, since names may repeat or hold dots."""
+    """The leaves as one schema for Arrow's reader, and where each leaf is in it: field numbers, since names may repeat or hold dots.
+
+    decimals: which leaves are; doubles: those once more, to be read as doubles; None where there are none.
+    """
 
     schema: pa.Schema
     places: tuple[tuple[int, ...], ...]
     has_floats: bool
+    decimals: tuple[int, ...]
+    doubles: _Tree | None
 
     @staticmethod
     def of(leaves: Sequence[Leaf]) -> _Tree:
@@ -77,7 +82,9 @@ class _Tree:
                 place.append(list(at).index(key))
                 at = at[key]
             places.append(tuple(place))
-        return _Tree(pa.schema(_fields(root)), tuple(places), any(pa.types.is_floating(leaf.type) for leaf in leaves))
+        decimals = tuple(i for i, leaf in enumerate(leaves) if pa.types.is_decimal(leaf.type))
+        doubles = _Tree.of([Leaf(leaves[i].path, pa.float64()) for i in decimals]) if decimals else None
+        return _Tree(pa.schema(_fields(root)), tuple(places), any(pa.types.is_floating(leaf.type) for leaf in leaves), decimals, doubles)
 
 
 def _fields(tree: dict[str, Any]) -> list[pa.Field]:
@@ -115,16 +122,38 @@ def _read(chunk: pa.Array, leaves: Sequence[Leaf], tree: _Tree) -> list[pa.Array
 
 def _halves(texts: pa.Array, leaves: Sequence[Leaf], tree: _Tree) -> list[pa.Array]:
     """Texts that begin with { and end with }, all at once where Arrow can, else in halves."""
-    table = _at_once(texts, tree.schema)
-    if table is None and tree.has_floats:
-        table = _at_once(pc.replace_substring_regex(texts, _NOT_FINITE, ":null"), tree.schema)
-    if table is not None:
-        return [_leaf(table, place) for place in tree.places]
+    values = _checked(texts, tree)
+    if values is None and tree.has_floats:
+        values = _checked(pc.replace_substring_regex(texts, _NOT_FINITE, ":null"), tree)
+    if values is not None:
+        return values
     if len(texts) <= _ONE_BY_ONE:
         return _singly(texts, leaves)
     middle = len(texts) // 2
     first, second = _halves(texts[:middle], leaves, tree), _halves(texts[middle:], leaves, tree)
     return [pa.concat_arrays([a, b]) for a, b in zip(first, second, strict=True)]
+
+
+def _checked(texts: pa.Array, tree: _Tree) -> list[pa.Array] | None:
+    """The leaves, or None where Arrow cannot read them all, or reads one wrongly.
+
+    Arrow does not notice when a decimal overflows as it is brought to its type's scale, and makes another number of it. That is far from what it reads as
+    a double.
+    """
+    table = _at_once(texts, tree.schema)
+    if table is None:
+        return None
+    values = [_leaf(table, place) for place in tree.places]
+    if tree.doubles is not None:
+        doubles = _checked(texts, tree.doubles)
+        if doubles is None or not all(_agree(values[i], d) for i, d in zip(tree.decimals, doubles, strict=True)):
+            return None
+    return values
+
+
+def _agree(decimals: pa.Array, doubles: pa.Array) -> bool:
+    exact, near = decimals.cast(pa.float64()), pc.abs(doubles)
+    return pc.all(pc.less_equal(pc.abs(pc.subtract(exact, doubles)), pc.multiply(near, 1e-9))).as_py() is not False
 
 
 def _at_once(texts: pa.Array, schema: pa.Schema) -> pa.Table | None:

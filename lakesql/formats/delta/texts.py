@@ -25,7 +25,7 @@ _PATTERNS: list[tuple[Callable[[pa.DataType], bool], str]] = [
     (pa.types.is_boolean, r"^(?i:true|false)$"),
     (pa.types.is_integer, r"^-?[0-9]{1,18}$"),
     (pa.types.is_floating, r"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?|NaN|Infinity)$"),
-    (pa.types.is_decimal, r"^[+-]?[0-9]{1,38}(?:\.[0-9]{1,38})?$"),
+    (pa.types.is_decimal, r"^[+-]?0*[0-9]{0,WHOLE}(?:\.[0-9]{1,38})?$"),
     (pa.types.is_date, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
     (pa.types.is_timestamp, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z?$"),
 ]
@@ -43,7 +43,7 @@ def readable(type_: pa.DataType) -> bool:
     return any(is_kind(type_) for is_kind, _ in _PATTERNS)
 
 
-def read(texts: pa.Array, type_: pa.DataType, *, rounding: str | None = None) -> pa.Array:
+def read(texts: pa.Array, type_: Any, *, rounding: str | None = None) -> pa.Array:
     """The values of `texts` (string) in `type_`: null where a text is null, is not of the type, or does not fit it.
 
     type_: boolean, integer, float, decimal128, date32 or timestamp in microseconds. Timestamps: a text without a zone is UTC; where the type has no zone, a
@@ -51,6 +51,8 @@ def read(texts: pa.Array, type_: pa.DataType, *, rounding: str | None = None) ->
     says how to fit them.
     """
     pattern = next(p for is_kind, p in _PATTERNS if is_kind(type_))
+    if pa.types.is_decimal(type_):  # Arrow does not notice when a number of too many digits overflows
+        pattern = pattern.replace("WHOLE", str(type_.precision - type_.scale))
     usual = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
     try:
         values = _usual(texts if pc.all(usual).as_py() else pc.if_else(usual, texts, pa.scalar(None, texts.type)), type_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from lakesql.formats.delta.schema import parse_schema
 
 UTC, WALL = pa.timestamp("us", "UTC"), pa.timestamp("us")
 DECIMAL = pa.decimal128(10, 2)
+CONTEXT = Context(prec=200)
 
 
 def decode(texts: list[str | None], type_: pa.DataType) -> pa.Array:
@@ -278,3 +279,19 @@ def test_values_of_a_table_are_those_the_engine_returns() -> None:
         if field.name != "id":
             values = decode_partition_values(pa.array([a["partitionValues"][field.name] for a in adds], pa.string()), field.type, column=field.name, source="t")
             assert {str(v) for v in values.to_pylist()} == {str(v) for v in answer.column(field.name).to_pylist()}
+
+
+@given(
+    st.integers(-(10**38) + 1, 10**38 - 1), st.integers(0, 38), st.sampled_from(["", ".0", ".5", "E3", "E20", "E-2"]), st.integers(1, 38), st.integers(0, 38)
+)
+def test_decimals_of_any_size_are_right_or_refused(digits: int, cut: int, tail: str, precision: int, scale: int) -> None:
+    """Arrow's own casts overflow without a word where a number has too many digits for the type."""
+    number = f"{digits // 10**cut}{tail}"
+    type_ = pa.decimal128(precision, min(scale, precision))
+    fits = abs(Decimal(number)) < 10 ** (type_.precision - type_.scale) and CONTEXT.remainder(Decimal(number).scaleb(type_.scale, CONTEXT), 1) == 0
+    try:
+        assert decode([number, None], type_).to_pylist() == [Decimal(number), None]
+    except MetadataError:
+        assert not fits
+    else:
+        assert fits
