@@ -9,6 +9,7 @@ NOT has no node: `negate` pushes it into the leaves, which is exact in three-val
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -119,7 +120,8 @@ class StartsWith:
     negated: bool = False
 
     def __str__(self) -> str:
-        return f"{self.term} {'NOT ' if self.negated else ''}LIKE {literal(pa.scalar(self.prefix + '%'))}"
+        pattern = re.sub(r"([\\%_])", r"\\\1", self.prefix) + "%"
+        return f"{self.term} {'NOT ' if self.negated else ''}LIKE {literal(pa.scalar(pattern))}"
 
 
 @dataclass(frozen=True)

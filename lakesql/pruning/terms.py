@@ -178,16 +178,15 @@ def _decimal_to_decimal(values: Range, source: pa.DataType, to: pa.DataType) -> 
         return None
     lower, upper = values.lower, values.upper
     if to.scale < source.scale:
-        lower, upper = _rounded(lower, to.scale, "down"), _rounded(upper, to.scale, "up")
+        if types.is_decimal256(source):
+            return None
+        # 9.99 rounds to 10.0: one digit more than the source may have room for.
+        source = pa.decimal256(76, source.scale)
+        lower = pc.round(lower.cast(source), ndigits=to.scale, round_mode="down")
+        upper = pc.round(upper.cast(source), ndigits=to.scale, round_mode="up")
     whole_digits = to.precision - to.scale
     misfit = _beyond(lower, whole_digits) | _beyond(upper, whole_digits)
-    return values.with_bounds(source, without(lower, misfit), without(upper, misfit))
-
-
-def _rounded(array: pa.Array, digits: int, mode: str) -> pa.Array:
-    # Rounding outward may need one digit more than 38; such a bound lies beyond what can be stored and is unknown.
-    safe = _beyond(array, array.type.precision - array.type.scale - 1)
-    return pc.round(without(array, safe), ndigits=digits, round_mode=mode)
+    return _fitting(values, source, lower, upper, misfit)
 
 
 def _beyond(array: pa.Array, whole_digits: int) -> Mask:

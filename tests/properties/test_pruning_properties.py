@@ -324,7 +324,7 @@ def neighbour(value: pa.Scalar) -> st.SearchStrategy[pa.Scalar]:
         return st.sampled_from([pa.scalar(max(min(value.value + d, 2**31 - 1 if types.is_date32(type_) else 2**63 - 1), -(2**31)), type_) for d in (-1, 0, 1)])
     if types.is_floating(type_) and math.isfinite(float(value.as_py())):
         number = float(value.as_py())
-        return st.sampled_from([pa.scalar(x) for x in (np.nextafter(number, -np.inf), number, np.nextafter(number, np.inf))])
+        return st.sampled_from([pa.scalar(x) for x in (math.nextafter(number, -math.inf), number, math.nextafter(number, math.inf))])
     return st.just(value)
 
 
