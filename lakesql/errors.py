@@ -85,10 +85,13 @@ class ProgrammingError(DatabaseError):
 class SqlError(ProgrammingError):
     """The SQL text is wrong.
 
-    line and column count from 1 and point at the first character at fault, None where the place is not known; `sql` is the text as given.
+    line and column count from 1 and point at the first character at fault, None where the place is not known; `sql` is the text as given. Until the place is
+    known, engine_position is the line and column an engine gave for its own text, and name the name at fault, where there is one.
     """
 
     sqlstate = "42601"
+    engine_position: tuple[int, int] | None = None
+    name: str = ""
 
     def __init__(
         self,

@@ -50,8 +50,8 @@ def _lines(explained: ScanExplanation) -> list[str]:
     skipped = f", {facts['metadata_files_skipped']} skipped by their summaries" if facts["metadata_files_skipped"] else ""
     lines.append(f"  metadata    {_number(facts['metadata_files'])} {_plural('file', facts['metadata_files'])} read{skipped}")
     lines.append(f"  data files  {_number(files['total'])} in the table")
-    lines.append(f"              {_number(-files['dropped_by_partition'])} dropped by partition")
-    lines.append(f"              {_number(-files['dropped_by_statistics'])} dropped by statistics")
+    lines.append(f"              {_number(files['dropped_by_partition'])} dropped by partition")
+    lines.append(f"              {_number(files['dropped_by_statistics'])} dropped by statistics")
     lines.append(f"              {_number(files['kept'])} kept" + (", none of which is opened: the answer is in the metadata" if explained.answered else ""))
     lines.append(f"  rows        {_number(rows['kept'])} of {_number(rows['total'])} before predicates are applied to rows")
     lines.append(f"  bytes       {_size(size['kept'])} of {_size(size['total'])}")

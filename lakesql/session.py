@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ from lakesql import answers, catalog_statements, explain, sql, travel
 from lakesql.catalogs import Catalogs
 from lakesql.config import Config, load_config
 from lakesql.engines import Bound, BoundScan, Engine, Rows, open_engine
-from lakesql.errors import Error, MissingFileError, NotSupportedError, SqlError, UnknownTableError, did_you_mean
+from lakesql.errors import Error, MissingFileError, NotSupportedError, ParameterError, SqlError, UnknownColumnError, UnknownTableError, did_you_mean
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
@@ -56,6 +57,10 @@ class _Scan:
     files: FileSet
     relation: Relation
     answered: bool
+
+
+_Pinned = dict[tuple[str, At], Snapshot]
+"""The snapshots of one statement: a table mentioned twice at one state is opened once."""
 
 
 class Session:
@@ -139,13 +144,13 @@ class Session:
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
     def _query(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
-        with _positions(statement):
-            plan = self._plan(statement, parameters)
-            relations = {s.source.engine_name: s.relation for s in plan.scans} | plan.metadata
-            try:
-                rows = self._engine.run(plan.text, relations, plan.bound, parameters)
-            except MissingFileError as error:
-                raise self._explained(error, plan.scans) from error
+        plan = self._plan(statement, parameters)
+        relations = {s.source.engine_name: s.relation for s in plan.scans} | plan.metadata
+        try:
+            with _placed(statement, plan.rendered):
+                rows = self._engine.run(plan.rendered.text, relations, plan.bound, parameters)
+        except MissingFileError as error:
+            raise self._explained(error, plan.scans) from error
         with self._lock:
             self._running.add(rows)
         return Result(
@@ -167,16 +172,16 @@ class Session:
                 self._running.discard(rows)
 
     def _explain_pruning(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
-        with _positions(statement):
-            plan = self._plan(statement, parameters)
+        plan = self._plan(statement, parameters)
         scans = [explain.ScanExplanation(_pinned(s.source), s.scan, s.files, s.source.schema, s.answered) for s in plan.scans]
         table = explain.as_json(scans) if statement.json else explain.as_text(scans)
         return Result(table.schema, table.to_batches(), snapshots=tuple(_pinned(s) for s in plan.sources), notices=plan.notices)
 
     def _plan(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> _Plan:
         """Steps 2 to 6."""
-        sources, text = self._resolve(statement, parameters)
-        bound = self._engine.bind(text, {s.engine_name: s.schema for s in sources}, parameters)
+        sources, rendered = self._resolve(statement, parameters)
+        with _placed(statement, rendered):
+            bound = self._engine.bind(rendered.text, {s.engine_name: s.schema for s in sources}, parameters)
         scans, metadata = [], {}
         for source in sources:
             if source.snapshot is None:
@@ -184,7 +189,7 @@ class Session:
                 metadata[source.engine_name] = source.relation
             else:
                 scans.append(self._scan(source, bound.scans[source.engine_name]))
-        return _Plan(text, sources, tuple(scans), metadata, bound)
+        return _Plan(rendered, sources, tuple(scans), metadata, bound)
 
     def _scan(self, source: _Source, scan: BoundScan) -> _Scan:
         assert source.snapshot is not None
@@ -195,39 +200,40 @@ class Session:
 
     # Resolving -----------------------------------------------------------------------------------------------------------------------------------
 
-    def _resolve(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> tuple[tuple[_Source, ...], str]:
+    def _resolve(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> tuple[tuple[_Source, ...], sql.Rendered]:
         """Steps 2 and 3: the statement's sources, and its text for the engine. Views are replaced by their own text, resolved alike."""
-        pinned: dict[tuple[str, At], Snapshot] = {}
+        pinned: _Pinned = {}
         sources: list[_Source] = []
-        text = self._render(statement, parameters, pinned, sources, ())
-        return tuple(sources), text
+        rendered = self._render(statement, parameters, pinned, sources, ())
+        return tuple(sources), rendered
 
     def _render(
-        self, statement: sql.Statement, parameters: Mapping[str, Any], pinned: dict[tuple[str, At], Snapshot], sources: list[_Source], within: tuple[str, ...]
-    ) -> str:
+        self, statement: sql.Statement, parameters: Mapping[str, Any], pinned: _Pinned, sources: list[_Source], within: tuple[str, ...]
+    ) -> sql.Rendered:
+        """The engine's text; adds to `sources`. within: the views it stands in."""
         if statement.functions:
-            raise NotSupportedError(f"table function {statement.functions[0].name} is not supported yet")
+            raise NotSupportedError(f"the table function {statement.functions[0].name} is not supported yet: lakesql does not read change feeds")
         used = sql.identifiers(statement)
         replacements: dict[sql.Mention, sql.Replacement] = {}
         local: list[_Source] = []
         for mention in statement.mentions:
             view = self._view_of(mention)
-            if view is not None:
-                if view in within:
-                    raise SqlError(f'view "{view}" reads itself')
-                inner = self._render(self._views[view], parameters, pinned, sources, (*within, view))
-                replacements[mention] = sql.Replacement(f"({inner})", mention.alias or view)
-                continue
-            source = self._source(statement, mention, parameters, pinned, used)
-            local.append(source)
-            replacements[mention] = sql.Replacement(source.engine_name, mention.alias or _name(mention).rsplit(".", 1)[-1])
+            if view is None:
+                source = self._source(statement, mention, parameters, pinned, used)
+                local.append(source)
+                replacements[mention] = sql.Replacement(source.engine_name)
+            elif view in within:
+                raise SqlError(f'view "{view}" reads itself')
+            else:
+                inner = self._render(self._views[view], {}, pinned, sources, (*within, view))
+                replacements[mention] = sql.Replacement(f"({inner.text})", alias=view, columns=inner.columns)
         sources.extend(local)
         schemas = {s.mention: s.schema for s in local}
-        hidden = {n for s in local if s.snapshot is not None for n in s.snapshot.hidden.names if n in s.schema.names}
-        return sql.render(statement, replacements, schemas=schemas, hidden=frozenset(hidden))
+        hidden = {s.mention: [n for n in s.snapshot.hidden.names if n in s.schema.names] for s in local if s.snapshot is not None}
+        return sql.render(statement, replacements, schemas=schemas, hidden=hidden)
 
     def _source(
-        self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: dict[tuple[str, At], Snapshot], used: frozenset[str]
+        self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: _Pinned, used: frozenset[str]
     ) -> _Source:
         if mention.changes is not None:
             raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
@@ -278,17 +284,10 @@ class Session:
         name = statement.view.name
         if name in self._views and not statement.view.replace:
             raise SqlError(f'view "{name}" is there already', hint="CREATE OR REPLACE VIEW replaces it")
-        query = sql.parse(statement.view.query)
-        earlier = self._views.get(name)
-        self._views[name] = query
-        try:
-            self._plan(sql.parse(f'SELECT * FROM "{name}"'), {})
-        except Error:
-            if earlier is None:
-                del self._views[name]
-            else:
-                self._views[name] = earlier
-            raise
+        if statement.placeholders:
+            raise ParameterError("a view has no parameters")
+        self._plan(statement, {})  # whatever is wrong with the query is said now
+        self._views[name] = statement
         return nothing()
 
     def drop_view(self, name: str, *, missing_ok: bool) -> None:
@@ -307,7 +306,7 @@ class Session:
     def _write(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
         if not self._allow_write:
             raise NotSupportedError(
-                f"lakesql reads: {statement.text.split(None, 1)[0].upper()} is turned off",
+                f"lakesql reads: {statement.verb} is turned off",
                 hint="[engine] allow_write = true in lakesql.toml lets COPY TO and CREATE EXTERNAL TABLE through; lakes are never written",
             )
         return self._query(statement, parameters)
@@ -328,12 +327,30 @@ class Session:
 class _Plan:
     """Steps 2 to 6 of a statement. metadata: relations of metadata tables, by their engine names."""
 
-    text: str
+    rendered: sql.Rendered
     sources: tuple[_Source, ...]
     scans: tuple[_Scan, ...]
     metadata: Mapping[str, Relation]
     bound: Bound
     notices: tuple[str, ...] = ()
+
+
+@contextmanager
+def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
+    """Gives the engine's complaints their place in the user's text: the parser's own line and column, or where the name stands that is unknown."""
+    try:
+        yield
+    except SqlError as error:
+        if error.sql is None:
+            span = None
+            if error.engine_position is not None:
+                position = sql.source_position(rendered, *error.engine_position)
+                span = None if position is None else sql.Span(position, position + 1)
+            elif isinstance(error, UnknownColumnError | UnknownTableError):
+                span = sql.locate(statement, error.name)
+            if span is not None:
+                sql.place(error, statement, span)
+        raise
 
 
 def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Relation:
@@ -352,8 +369,7 @@ def _pinned(source: _Source) -> PinnedSnapshot:
 
 def _name(mention: sql.Mention) -> str:
     """The table as the statement names it, without its clauses."""
-    base = mention.path if mention.path is not None else ".".join(mention.name or ())
-    return base if mention.metadata is None else f"{base}${mention.metadata}"
+    return str(mention)
 
 
 def _as_text(value: pa.Scalar, text: str) -> str:

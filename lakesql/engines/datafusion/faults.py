@@ -23,9 +23,11 @@ def translate(error: BaseException) -> errors.Error:
     if found := _NO_FIELD.search(text):
         return _unknown_column(found)
     if found := _NO_TABLE.search(text):
-        return errors.UnknownTableError(f'no table is called "{found["name"].removeprefix("datafusion.public.")}"')
+        return _unknown_table(found["name"].removeprefix("datafusion.public."))
     if "ParserError" in text or "TokenizerError" in text:
-        return errors.SqlError(_parser_words(words))
+        wrong = errors.SqlError(_parser_words(words))
+        wrong.engine_position = position_of(error)
+        return wrong
     if "Ambiguous reference" in text:
         return errors.SqlError(words, hint="name the table: table.column")
     if "laceholder" in text:
@@ -61,7 +63,15 @@ def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
     valid = [_bare(v) for v in (found["valid"] or "").split(", ") if v]
     valid += [_bare(found["close"])] if found["close"] else []
     hint = errors.did_you_mean(name.rsplit(".", 1)[-1], [v.rsplit(".", 1)[-1] for v in valid])
-    return errors.UnknownColumnError(f'no column is called "{name}"', hint=hint, candidates=valid)
+    unknown = errors.UnknownColumnError(f'no column is called "{name}"', hint=hint, candidates=valid)
+    unknown.name = name
+    return unknown
+
+
+def _unknown_table(name: str) -> errors.UnknownTableError:
+    unknown = errors.UnknownTableError(f'no table is called "{name}"')
+    unknown.name = name
+    return unknown
 
 
 def _bare(name: str) -> str:
