@@ -154,9 +154,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # slow to load
+        from importlib import metadata  # slow to load
 
-        value: Any = version("lakesql")
+        try:
+            value: Any = metadata.version("lakesql")
+        except metadata.PackageNotFoundError:  # a checkout on sys.path
+            value = "0+unknown"
     elif name in _PLACES:
         value = getattr(importlib.import_module(_PLACES[name]), name)
     else:

@@ -6,6 +6,7 @@ case, and `abandoned` says whether a statement was left behind still busy.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lakesql.session import Session
 
 _HELD_BATCHES = 2
+_LISTEN_SECONDS = 0.25
 _GRACE_SECONDS = 0.5
 """How long a stopped statement is waited for."""
 
@@ -75,14 +77,18 @@ class Running:
         self.stop()
 
     def _next(self) -> Any:
-        left = None if self._timeout_seconds is None else max(0.0, self._timeout_seconds - self.elapsed_seconds)
-        try:
-            handed = self._handed.get(timeout=left)
-        except queue.Empty:
-            raise QueryTimeoutError(f"the statement ran longer than the {self._timeout_seconds:g} s it was given") from None
-        if isinstance(handed, _Failure):
-            raise handed.error
-        return handed
+        while True:
+            left = math.inf if self._timeout_seconds is None else max(0.0, self._timeout_seconds - self.elapsed_seconds)
+            try:
+                # Woken now and then, because Ctrl-C does not wake every wait: the signal may be some other thread's.
+                handed = self._handed.get(timeout=min(left, _LISTEN_SECONDS))
+            except queue.Empty:
+                if left <= _LISTEN_SECONDS:
+                    raise QueryTimeoutError(f"the statement ran longer than the {self._timeout_seconds:g} s it was given") from None
+                continue
+            if isinstance(handed, _Failure):
+                raise handed.error
+            return handed
 
     def _work(self) -> None:
         try:

@@ -32,7 +32,8 @@ def test_golden(case: str, format_name: str, golden: Golden) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_arrow_golden(case: str, golden: Golden) -> None:
     content = rendered("arrow", CASES[case])
-    golden(f"{case}.arrow", content)
+    if int(pa.__version__.split(".")[0]) >= 26:  # earlier ones lay out the schema of maps differently
+        golden(f"{case}.arrow", content)
     read = pa.ipc.open_stream(content).read_all()
     assert read.schema.names == CASES[case].schema.names
     if case != "floats":  # NaN differs from itself

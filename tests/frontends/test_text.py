@@ -6,6 +6,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -29,7 +30,7 @@ FAR_US = 253_402_300_800_000_000  # 10000-01-01
         (pa.float64(), math.nan, "NaN"),
         (pa.float64(), -math.inf, "-Infinity"),
         (pa.float32(), 0.1, "0.1"),
-        (pa.float16(), 1.5, "1.5"),
+        (pa.float16(), np.float16(1.5), "1.5"),
         (pa.decimal128(38, 9), Decimal("0.000000001"), "0.000000001"),
         (pa.decimal128(38, 9), Decimal(0), "0.000000000"),
         (pa.decimal128(38, 9), Decimal("-1.5"), "-1.500000000"),

@@ -19,6 +19,7 @@ All arrays made here are `large_string`, so that no batch is too large for them.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ TEXT = pa.large_string()
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY_SECONDS = 86_400
 _YEAR_0_SECONDS, _YEAR_10000_SECONDS = -62_167_219_200, 253_402_300_800
+_FIXED_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 _EXPONENT_BELOW = 6
 """Arrow gives decimals an exponent only where more fractional digits than this allow leading zeros."""
 
@@ -84,6 +86,8 @@ def interval_text(months: int, days: int, nanoseconds: int) -> str:
 
 
 def _float_texts(values: pa.Array) -> pa.Array:
+    if is_.is_float16(values.type):
+        values = pc.cast(values, pa.float32())
     texts = pc.replace_substring_regex(pc.cast(values, TEXT), r"^(-?\d+)$", r"\1.0")
     if pc.all(pc.is_finite(values)).as_py() is False:
         texts = pc.if_else(pc.is_nan(values), "NaN", texts)
@@ -113,7 +117,10 @@ def _with_scale_0(type_: pa.DataType) -> pa.DataType:
 def _timestamp_texts(values: pa.Array) -> pa.Array:
     unit, zone = values.type.unit, values.type.tz
     instants = values.cast(pa.int64())
-    if zone is None or zone.upper() in ("UTC", "Z", "ETC/UTC", "+00:00"):
+    if zone is not None and (fixed := _FIXED_OFFSET.fullmatch(zone)):
+        minutes = int(f"{fixed[1]}1") * (int(fixed[2]) * 60 + int(fixed[3]))
+        return _moment_texts(pc.add(instants, minutes * 60 * _PER_SECOND[unit]), unit, "Z" if minutes == 0 else zone)
+    if zone is None or zone.upper() in ("UTC", "Z", "ETC/UTC"):
         offset = "" if zone is None else "Z"
         return _moment_texts(instants, unit, offset)
     try:
@@ -150,7 +157,7 @@ def _distant_moment_texts(counts: pa.Array, unit: str) -> pa.Array:
     """By day and time of day: only a day never meets the number that numpy takes for null."""
     per_day = 1 if unit == "D" else _DAY_SECONDS * _PER_SECOND[unit]
     days, rest = np.divmod(np.asarray(counts.fill_null(0)).astype(np.int64), per_day)
-    dates = pa.array(np.datetime_as_string(days.astype("datetime64[D]")), TEXT, mask=np.asarray(counts.is_null()))
+    dates = pa.array(np.datetime_as_string(days.astype("datetime64[D]")), pa.string(), mask=np.asarray(counts.is_null())).cast(TEXT)
     dates = pc.replace_substring_regex(dates, r"^-(\d{3})-", r"-0\1-")  # numpy counts the sign among the four places
     if unit == "D":
         return dates
