@@ -104,7 +104,7 @@ class CheckpointReader:
         found: list[tuple[str, dict[str, Any]]] = []
         for entry in self.checkpoint.files:
             if entry.name.endswith(".json"):
-                found += read_actions(read_immutable(self._storage, entry.path), entry.path, frozenset({*_SMALL, "add"}))
+                found += read_actions(read_immutable(self._storage, entry.path, entry), entry.path, frozenset({*_SMALL, "add"}))
         return found
 
 

@@ -23,6 +23,7 @@ from lakesql.formats.delta.replay import in_parallel
 from lakesql.formats.delta.snapshot import DeltaSnapshot
 from lakesql.formats.delta.stats import num_records_json
 from lakesql.relation import Batches
+from lakesql.storage import read_immutable
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _SOME_COMMITS = 64
@@ -221,7 +222,8 @@ def _commits(snapshot: DeltaSnapshot) -> Iterable[tuple[int, bytes, int]]:
         contents: dict[int, bytes] = {}
 
         def read(version: int, into: dict[int, bytes] = contents) -> None:
-            into[version] = snapshot.states.storage.read(listing.commits[version].path)
+            entry = listing.commits[version]
+            into[version] = read_immutable(snapshot.states.storage, entry.path, entry)
 
         in_parallel(read, chosen)
         yield from ((v, contents[v], times[v]) for v in chosen)

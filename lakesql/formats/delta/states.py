@@ -21,7 +21,7 @@ from lakesql.formats.delta.json_lines import decode
 from lakesql.formats.delta.log import LOG_FOLDER, Delta, Segment, list_log, segment_for
 from lakesql.formats.delta.replay import ActiveFiles, Lazy, LiveBlock, Others, State, Tail, files_after, in_parallel, reconcile
 from lakesql.location import join
-from lakesql.storage import Entry, Storage
+from lakesql.storage import Entry, Storage, read_immutable
 
 _STATES_KEPT = 8
 _CHANGES_KEPT = 512
@@ -77,7 +77,7 @@ class States:
     def change(self, delta: Delta) -> Change:
         """What a commit file says."""
         entry = delta.entry
-        return self._changes.get(_identity(entry), lambda: read_change(self.storage.read(entry.path), self.location, entry.path))
+        return self._changes.get(_identity(entry), lambda: read_change(read_immutable(self.storage, entry.path, entry), self.location, entry.path))
 
     def _load(self, version: int | None) -> State:
         segment = segment_for(self.storage, self.log, version, read_hint(self.storage, self.log))
