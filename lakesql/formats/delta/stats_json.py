@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
@@ -97,20 +98,19 @@ def _chunks(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
         if pa.types.is_null(array.type) or not len(array):
             yield array.cast(pa.string())
             continue
-        ends = pc.cumulative_sum(pc.cast(pc.fill_null(pc.binary_length(array), 0), pa.int64()))
+        lengths = pc.fill_null(pc.binary_length(array), 0).to_numpy()
+        ends = np.cumsum(lengths, dtype=np.int64)
         start = before = 0
         while start < len(array):
-            rest = ends[start:]
-            count = max(1, pc.sum(pc.less_equal(rest, before + _CHUNK_BYTES)).as_py())
-            part = array.slice(start, count)
-            too_long = pc.greater(pc.fill_null(pc.binary_length(part), 0), _LONGEST_BYTES)
-            yield (pc.if_else(too_long, pa.scalar(None, part.type), part) if pc.any(too_long).as_py() else part).cast(pa.string())
-            before = ends[start + count - 1].as_py()
-            start += count
+            stop = max(start + 1, int(np.searchsorted(ends, before + _CHUNK_BYTES, side="right")))
+            part = array.slice(start, stop - start)
+            too_long = lengths[start:stop] > _LONGEST_BYTES
+            yield (pc.if_else(pa.array(too_long), pa.scalar(None, part.type), part) if too_long.any() else part).cast(pa.string())
+            start, before = stop, int(ends[stop - 1])
 
 
 def _read(chunk: pa.Array, leaves: Sequence[Leaf], tree: _Tree) -> list[pa.Array]:
-    """The leaves of one chunk. A text that does not begin and end as an object, or holds a line break's worth of surprises, is read singly."""
+    """The leaves of one chunk. A text that does not begin and end as an object is read singly."""
     objects = pc.fill_null(pc.and_(pc.starts_with(chunk, "{"), pc.ends_with(chunk, "}")), False)
     odd = pc.and_(pc.invert(objects), pc.fill_null(pc.not_equal(chunk, ""), False))
     values = _halves(pc.if_else(objects, chunk, "{}"), leaves, tree)
