@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.delta.corpus_log import commits, delta_tables
+from formats.delta.unhurried import unhurried
 from lakesql.errors import AccessDeniedError, DataFileError, MissingFileError, StorageError, UnsupportedFeatureError
 from lakesql.formats.delta import z85
 from lakesql.formats.delta.deletion_vectors import MAX_BYTES, MAX_POSITIONS, NATIVE_MAGIC, PORTABLE_MAGIC, DvDescriptor, decode, file_path, unique_id
@@ -78,6 +79,7 @@ SETS = st.sets(st.integers(0, 200_000) | st.integers(2**32 - 10, 2**32 + 10) | s
 RUNS = st.tuples(st.integers(0, 2**33), st.integers(1, 70_000)).map(lambda run: set(range(run[0], run[0] + run[1])))
 
 
+@unhurried
 @given(SETS | RUNS, st.sampled_from([portable, native]))
 def test_any_set_of_rows_comes_back(rows: set[int], form: object) -> None:
     if form is native and max(rows) > 2**36:
@@ -163,6 +165,7 @@ def test_real_inline_vectors() -> None:
     assert positions_of(many, MemoryStorage()) == [3, 4, 7, 11, 18, 29]
 
 
+@unhurried
 @given(st.binary(max_size=40))
 def test_z85(data: bytes) -> None:
     assert z85.decode(encoded(data))[: len(data)] == data

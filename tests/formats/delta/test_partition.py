@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from formats.delta.corpus_log import case_name, commits, delta_tables
+from formats.delta.unhurried import unhurried
 from lakesql.errors import Error, MetadataError
 from lakesql.formats.delta.calendar import days_from_civil
 from lakesql.formats.delta.features import check_protocol
@@ -205,16 +206,19 @@ def test_distinct_texts_are_decoded_once() -> None:
     assert decode_partition_values(texts, pa.date32(), column="p", source="v").value_counts().field("counts").to_pylist()[0] == 200_000 // 28 + 1
 
 
+@unhurried
 @given(st.lists(st.none() | st.dates()))
 def test_dates_come_back(days: list[dt.date | None]) -> None:
     assert decode([None if d is None else d.isoformat() for d in days], pa.date32()).to_pylist() == days
 
 
+@unhurried
 @given(st.dates())
 def test_the_calendar_is_pythons_where_that_reaches(day: dt.date) -> None:
     assert days_from_civil(day.year, day.month, day.day) == day.toordinal() - 719_163
 
 
+@unhurried
 @given(st.datetimes(), st.sampled_from([" ", "T"]), st.integers(-18 * 60, 18 * 60))
 def test_instants_come_back(moment: dt.datetime, blank: str, offset_minutes: int) -> None:
     expected = micros(moment.isoformat())
@@ -225,6 +229,7 @@ def test_instants_come_back(moment: dt.datetime, blank: str, offset_minutes: int
     assert decode([f"{wall}{sign}{hours:02}:{minutes:02}"], UTC).view(pa.int64()).to_pylist() == [expected - offset_minutes * 60_000_000]
 
 
+@unhurried
 @given(st.decimals(min_value=-99_999_999, max_value=99_999_999, places=2), st.integers(0, 5))
 @example(Decimal("0.00"), 0)
 def test_decimals_come_back_in_every_form(number: Decimal, zeros: int) -> None:
@@ -232,12 +237,14 @@ def test_decimals_come_back_in_every_form(number: Decimal, zeros: int) -> None:
     assert decode(list(forms), DECIMAL).to_pylist() == [number] * 3
 
 
+@unhurried
 @given(st.floats(allow_nan=False))
 def test_doubles_come_back(number: float) -> None:
     text = repr(number).replace("inf", "Infinity").replace("e", "E")
     assert decode([text], pa.float64()).to_pylist() == [number]
 
 
+@unhurried
 @given(st.text(max_size=12), st.sampled_from([pa.int16(), pa.float32(), DECIMAL, pa.bool_(), pa.date32(), UTC, WALL]))
 def test_no_text_breaks_it(text: str, type_: pa.DataType) -> None:
     try:
@@ -281,6 +288,7 @@ def test_values_of_a_table_are_those_the_engine_returns() -> None:
             assert {str(v) for v in values.to_pylist()} == {str(v) for v in answer.column(field.name).to_pylist()}
 
 
+@unhurried
 @given(
     st.integers(-(10**38) + 1, 10**38 - 1), st.integers(0, 38), st.sampled_from(["", ".0", ".5", "E3", "E20", "E-2"]), st.integers(1, 38), st.integers(0, 38)
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats.delta.corpus_log import commits, delta_tables
+from formats.delta.unhurried import unhurried
 from lakesql.errors import Error, MetadataError, UnsupportedFeatureError
 from lakesql.formats.delta.features import check_protocol
 from lakesql.formats.delta.schema import MAX_DEPTH, ColumnMapping, TableSchema, parse_schema
@@ -334,6 +335,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@unhurried
 @given(JSON_VALUES)
 def test_no_json_breaks_it(value: Any) -> None:
     for mapping in ColumnMapping:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from formats.delta.stats_forms import DECIMAL, from_json, pairs, text
+from formats.delta.unhurried import unhurried
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def same(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(unhurried, max_examples=400)
 @given(st.lists(TEXTS, min_size=1, max_size=12), TYPES)
 @example(['{"numRecords":1,"minValues":{"c":99999999.995},"maxValues":{"c":99999999.995},"nullCount":{"c":0}}'], DECIMAL)
 def test_the_same_as_a_slow_reading(texts: list[str | None], type_: pa.DataType) -> None:

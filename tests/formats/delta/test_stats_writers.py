@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from formats.delta.corpus_log import commits, delta_tables
 from formats.delta.stats_forms import UTC, WALL, from_json, from_struct, instants, micros, pairs, text
+from formats.delta.unhurried import unhurried
 from lakesql.errors import Error
 from lakesql.formats.delta.features import check_protocol
 from lakesql.formats.delta.schema import TableSchema, parse_schema
@@ -29,6 +30,7 @@ def milliseconds(moment: dt.datetime, utc: bool) -> str:
     return moment.isoformat(timespec="milliseconds") + ("Z" if utc else "")
 
 
+@unhurried
 @given(st.lists(st.datetimes(), min_size=1), st.booleans())
 def test_no_instant_is_outside_its_bounds(moments: list[dt.datetime], utc: bool) -> None:
     stats = text(milliseconds(min(moments), utc), milliseconds(max(moments), utc))
@@ -37,6 +39,7 @@ def test_no_instant_is_outside_its_bounds(moments: list[dt.datetime], utc: bool)
     assert micros(max(moments).isoformat()) <= high
 
 
+@unhurried
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 def test_no_float_is_outside_its_bounds_before_or_after_it_was_widened(numbers: list[float]) -> None:
     def shortest(number: float) -> str:
@@ -49,6 +52,7 @@ def test_no_float_is_outside_its_bounds_before_or_after_it_was_widened(numbers: 
         assert max(numbers) <= high
 
 
+@unhurried
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1e24"), max_value=Decimal("1e24"), places=8), min_size=1), st.booleans())
 def test_no_decimal_is_outside_its_bounds_exact_or_through_doubles(numbers: list[Decimal], exact: bool) -> None:
     def written(number: Decimal) -> str:
@@ -70,6 +74,7 @@ def cut(word: str, upper: bool) -> str:
     return prefix + ("\x7f" if ord(rest[0]) < 0x7F else "\U0010ffff") if upper else prefix
 
 
+@unhurried
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1))
 def test_no_text_is_outside_its_bounds(words: list[str]) -> None:
     stats = text(cut(min(words, key=str.encode), False), cut(max(words, key=str.encode), True))
@@ -78,6 +83,7 @@ def test_no_text_is_outside_its_bounds(words: list[str]) -> None:
     assert max(w.encode() for w in words) <= high.encode()
 
 
+@unhurried
 @given(
     st.lists(st.tuples(st.integers(-128, 127), st.integers(-128, 127), st.integers(0, 9)) | st.none(), min_size=1),
     st.sampled_from([pa.int8(), pa.int64(), pa.float64(), pa.float32(), pa.decimal128(10, 2), pa.decimal128(38, 4)]),
