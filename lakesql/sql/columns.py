@@ -21,6 +21,7 @@ from lakesql.sql.outline import (
     Item,
     Literal,
     Name,
+    Piece,
     Query,
     Reference,
     Relation,
@@ -28,6 +29,7 @@ from lakesql.sql.outline import (
     Wildcard,
 )
 from lakesql.sql.statement import Mention
+from lakesql.sql.tokens import words
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Meaning:
 
 @dataclass
 class Resolution:
-    """What was found. stars: the relations a wildcard stands for; fields: true names of fields accessed after brackets; selects: every block, inner ones
-    after outer ones' relations; outputs: the columns of the whole query, None where they are not known."""
+    """What was found. stars: the relations a wildcard stands for; fields: true names of fields accessed after brackets; types: of columns and what is
+    reached from them; selects: every block, inner ones after outer ones' relations; outputs: the columns of the whole query, None where they are not
+    known."""
 
     meanings: dict[Reference, Meaning] = field(default_factory=dict)
     stars: dict[Wildcard, tuple[Source, ...]] = field(default_factory=dict)
     fields: dict[FieldAccess, str] = field(default_factory=dict)
+    types: dict[Piece, pa.DataType] = field(default_factory=dict)
     sources: dict[Relation, Source] = field(default_factory=dict)
     selects: list[Select] = field(default_factory=list)
     expressions: list[Expression] = field(default_factory=list)
@@ -99,6 +103,9 @@ def resolve(
     if query is not None:
         resolver.found.outputs = resolver.query(query, None)
     return resolver.found
+
+
+_KEEPING_TYPE = words("MIN MAX SUM ABS COALESCE")
 
 
 @dataclass(frozen=True)
@@ -196,9 +203,7 @@ class _Resolver:
         return tuple(outputs)
 
     def _type_of(self, item: Item) -> pa.DataType | None:
-        pieces = item.expression.pieces
-        meaning = self.found.meanings.get(pieces[0]) if len(pieces) == 1 and isinstance(pieces[0], Reference) else None
-        return meaning.type if meaning is not None else None
+        return self._type(item.expression)
 
     # Expressions ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -210,43 +215,61 @@ class _Resolver:
         self.found.expressions.append(expression)
         type_: pa.DataType | None = None
         for piece in expression.pieces:
-            match piece:
-                case Reference():
-                    meaning = self._refer(piece, scope)
-                    type_ = meaning.type if meaning is not None else None
-                case Group("[", parts):
-                    self._visit_all(parts, scope)
-                    type_ = _element(type_, parts)
-                case FieldAccess(name):
-                    true = _match(name, _fields(type_))
-                    self.found.fields[piece] = true.name if true is not None else name.folded
-                    type_ = true.type if true is not None else None
-                case Group(query=query, parts=parts):
-                    if query is not None:
-                        self.query(query, scope)
-                    self._visit_all(parts, scope)
-                    type_ = self._group_type(parts)
-                case Call(arguments=arguments):
-                    self._visit_group(arguments, scope)
-                    type_ = None
-                case Cast(expression=inner):
-                    self._visit(inner, scope)
-                    type_ = None
-                case Wildcard():
-                    self._star(piece, scope)
-                case _:
-                    type_ = None
+            type_ = self._visit_piece(piece, type_, scope)
+            if type_ is not None:
+                self.found.types[piece] = type_
+
+    def _visit_piece(self, piece: Piece, before: pa.DataType | None, scope: _Scope) -> pa.DataType | None:
+        """The type of a piece, where it is known; before: of the one it follows, which brackets and dots reach into."""
+        match piece:
+            case Reference():
+                meaning = self._refer(piece, scope)
+                return meaning.type if meaning is not None else None
+            case Group("[", parts):
+                self._visit_all(parts, scope)
+                return _element(before, parts)
+            case FieldAccess(name):
+                true = _match(name, _fields(before))
+                self.found.fields[piece] = true.name if true is not None else name.folded
+                return true.type if true is not None else None
+            case Group():
+                self._visit_group(piece, scope)
+                return self._only(piece.parts)
+            case Call(names, arguments):
+                self._visit_group(arguments, scope)
+                return self._called(names, arguments)
+            case Cast(expression=inner):
+                self._visit(inner, scope)
+            case Wildcard():
+                self._star(piece, scope)
+        return None
 
     def _visit_group(self, group: Group, scope: _Scope) -> None:
         if group.query is not None:
             self.query(group.query, scope)
         self._visit_all(group.parts, scope)
 
-    def _group_type(self, parts: tuple[Expression, ...]) -> pa.DataType | None:
+    def _only(self, parts: tuple[Expression, ...]) -> pa.DataType | None:
         """The type of `(st)`, so that `(st).a` finds its field."""
-        piece = parts[0].pieces[0] if len(parts) == 1 and len(parts[0].pieces) == 1 else None
-        meaning = self.found.meanings.get(piece) if isinstance(piece, Reference) else None
-        return meaning.type if meaning is not None else None
+        return self._type(parts[0]) if len(parts) == 1 else None
+
+    def _type(self, expression: Expression) -> pa.DataType | None:
+        """The type of a column or of a field of one, reached by dots and brackets."""
+        first, *others = expression.pieces or (None,)
+        if not isinstance(first, Reference | Group | Call) or not all(isinstance(p, FieldAccess) or (isinstance(p, Group) and p.opener == "[") for p in others):
+            return None
+        return self.found.types.get(expression.pieces[-1])
+
+    def _called(self, names: tuple[Name, ...], arguments: Group) -> pa.DataType | None:
+        """The type of a function that keeps its arguments'; sums of decimals have the largest precision there is."""
+        function = names[-1].text.upper()
+        types = {self._type(part) for part in arguments.parts if not all(isinstance(p, Literal) for p in part.pieces)}
+        if len(types) != 1 or function not in _KEEPING_TYPE:
+            return None
+        (type_,) = types
+        if function == "SUM":
+            return pa.decimal128(38, type_.scale) if type_ is not None and pa.types.is_decimal128(type_) else None
+        return type_
 
     def _star(self, star: Wildcard, scope: _Scope) -> None:
         if star.qualifier:

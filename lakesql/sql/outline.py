@@ -31,6 +31,15 @@ def fold(name: str) -> str:
     return name.translate(_LOWER)
 
 
+def quoted(name: str) -> str:
+    """An identifier for the engine, case and all.
+
+    >>> quoted('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True, eq=False)
 class Name:
     """An identifier, or one part of a dotted one. text: quotes removed."""

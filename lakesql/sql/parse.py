@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakesql.errors import SqlError
-from lakesql.sql.outline import Query, fold
+from lakesql.sql.outline import Query, fold, quoted
 from lakesql.sql.queries import QueryReader
 from lakesql.sql.statement import Kind, Mention, Statement, View
 from lakesql.sql.tokens import Span, TokenKind, split, tokenize, words
@@ -220,10 +220,14 @@ class _StatementReader(QueryReader):
         if self.accept("IF", "NOT", "EXISTS"):
             raise self.error("CREATE VIEW IF NOT EXISTS is not supported", self.previous, hint="write CREATE OR REPLACE VIEW")
         name = self._view_name()
-        columns = tuple(n.folded for n in self._names()) if self.at("(") else ()
+        columns = ", ".join(quoted(n.folded) for n in self._names()) if self.at("(") else ""
         self.expect("AS", "before the view's query")
         self._must_query("AS")
-        return self._query(Kind.CREATE_VIEW, self.token.start, view=View(name, columns, replace=replace))
+        start = self.token.start
+        query = self.text[start:]
+        if columns:
+            query = f"SELECT * FROM ({query}) AS {quoted(name)} ({columns})"
+        return self._query(Kind.CREATE_VIEW, start, view=View(name, query, replace=replace))
 
     def _drop_view(self) -> Statement:
         self.index += 2

@@ -139,10 +139,11 @@ class Placeholder:
 
 @dataclass(frozen=True)
 class View:
-    """The view a statement makes or drops: its name, in lower case unless quoted."""
+    """The view a statement makes or drops: its name, in lower case unless quoted; query: what it stands for, as a query by itself that gives the columns
+    the names it lists."""
 
     name: str
-    columns: tuple[str, ...] = ()
+    query: str = ""
     replace: bool = False
     if_exists: bool = False
 

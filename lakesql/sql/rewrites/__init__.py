@@ -5,10 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lakesql.sql.edits import Edit
+from lakesql.sql.rewrites.bracket_fields import bracket_fields
 from lakesql.sql.rewrites.context import Context
+from lakesql.sql.rewrites.hide_columns import hide_columns
 from lakesql.sql.rewrites.match_case import match_case
+from lakesql.sql.rewrites.name_fields import name_fields
 from lakesql.sql.rewrites.number_placeholders import number_placeholders
 from lakesql.sql.rewrites.replace_tables import replace_tables
+from lakesql.sql.rewrites.say_select import say_select
 from lakesql.sql.rewrites.shorten_qualifiers import shorten_qualifiers
+from lakesql.sql.rewrites.type_decimals import type_decimals
+from lakesql.sql.rewrites.type_times import type_times
+from lakesql.sql.rewrites.type_timestamps import type_timestamps
 
-ALL: tuple[Callable[[Context], Iterator[Edit]], ...] = (replace_tables, shorten_qualifiers, match_case, number_placeholders)
+ALL: tuple[Callable[[Context], Iterator[Edit]], ...] = (
+    replace_tables,
+    shorten_qualifiers,
+    match_case,
+    name_fields,
+    bracket_fields,
+    hide_columns,
+    say_select,
+    type_decimals,
+    type_timestamps,
+    type_times,
+    number_placeholders,
+)

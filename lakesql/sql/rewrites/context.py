@@ -35,15 +35,6 @@ class Context:
         return self.statement.text
 
 
-def quoted(name: str) -> str:
-    """An identifier for the engine, case and all.
-
-    >>> quoted('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
 def string(text: str) -> str:
     """A string for the engine.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakesql.sql.edits import Edit
-from lakesql.sql.outline import fold
-from lakesql.sql.rewrites.context import Context, quoted
+from lakesql.sql.outline import fold, quoted
+from lakesql.sql.rewrites.context import Context
 
 
 def match_case(context: Context) -> Iterator[Edit]:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from lakesql.errors import InternalError
 from lakesql.sql.edits import Edit
-from lakesql.sql.outline import Select
-from lakesql.sql.rewrites.context import Context, quoted
+from lakesql.sql.outline import quoted
+from lakesql.sql.rewrites.context import Context
 from lakesql.sql.statement import Mention
-from lakesql.sql.tokens import Span
 
 
 def replace_tables(context: Context) -> Iterator[Edit]:
@@ -29,13 +28,3 @@ def replace_tables(context: Context) -> Iterator[Edit]:
         sql = replacement.sql if mention.alias is not None else f"{replacement.sql} AS {quoted(name)}"
         yield Edit(mention.name_span, sql)
         yield from (Edit(clause, "") for clause in mention.clauses)
-    for select in context.resolution.selects:
-        yield from _with_select(select)
-
-
-def _with_select(select: Select) -> Iterator[Edit]:
-    """The SELECT * that TABLE and a lone FROM leave unsaid; the engine has no TABLE, and gives no columns for a lone FROM."""
-    if select.table is not None:
-        yield Edit(select.table, "SELECT * FROM")
-    elif select.from_first is not None:
-        yield Edit(Span(select.from_first, select.from_first), "SELECT * ")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from lakesql.sql.columns import Source
 from lakesql.sql.edits import Edit
-from lakesql.sql.outline import Name
-from lakesql.sql.rewrites.context import Context, quoted
+from lakesql.sql.outline import Name, quoted
+from lakesql.sql.rewrites.context import Context
 from lakesql.sql.tokens import Span
 
 

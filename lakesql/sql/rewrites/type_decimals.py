@@ -1,0 +1,82 @@
+"""Decimals: the engine reads `1.5` as a double, and compares a decimal column with it as doubles or overflows; a literal of a decimal type compares
+exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pyarrow as pa
+
+from lakesql.sql.comparisons import LiteralSide, comparisons
+from lakesql.sql.edits import Edit
+from lakesql.sql.rewrites.context import Context, string
+
+_MAX_PRECISION = 38
+_MAX_WIDE_PRECISION = 76
+_INTEGER_DIGITS = 18
+"""Whole numbers of so many digits are 64-bit integers to the engine, which compare exactly."""
+
+
+def type_decimals(context: Context) -> Iterator[Edit]:
+    """A number that is compared with a decimal column -> the same number in a decimal type that holds it.
+
+    >>> from lakesql.sql.rewrites.example import example
+    >>> import pyarrow as pa
+    >>> example("SELECT * FROM t WHERE d = -2342342.23423 AND f > 1.5", type_decimals, d=pa.decimal128(12, 5), f="float64")
+    "SELECT * FROM t WHERE d = CAST('-2342342.23423' AS DECIMAL(12, 5)) AND f > 1.5"
+    """
+    done = set()
+    for comparison in comparisons(context.resolution):
+        for column, constant in comparison.literal_sides():
+            sql = _typed(column.type, constant)
+            if sql is not None and constant.literal not in done:
+                done.add(constant.literal)
+                yield Edit(constant.span, sql)
+
+
+def _typed(type_: pa.DataType, constant: LiteralSide) -> str | None:
+    literal = constant.literal
+    if literal.is_string or not (pa.types.is_decimal128(type_) or pa.types.is_decimal256(type_)):
+        return None
+    text = literal.value
+    if text.startswith("0x") or (text.isdecimal() and len(text) <= _INTEGER_DIGITS):
+        return None
+    value = Decimal(text).copy_negate() if constant.sign is not None and constant.sign.text == "-" else Decimal(text)
+    return decimal_literal(value, type_.precision, type_.scale)
+
+
+def decimal_literal(value: Decimal, precision: int, scale: int) -> str:
+    """A decimal for the engine that compares with every value of decimal(precision, scale) as `value` does.
+
+    In the column's own type where that holds it, so that statistics can be compared as they are; else in the smallest that does. A number beyond the
+    column's range becomes the first one beyond it; one with more digits than the widest type holds becomes the middle of the gap between two of the
+    column's values that it lies in.
+
+    >>> decimal_literal(Decimal("1.5"), 12, 5)
+    "CAST('1.5' AS DECIMAL(12, 5))"
+    >>> decimal_literal(Decimal("-1e400"), 12, 5)
+    "CAST('-10000000' AS DECIMAL(8, 0))"
+    >>> decimal_literal(Decimal("1e-100"), 12, 5)
+    "CAST('0.000005' AS DECIMAL(13, 6))"
+    """
+    whole = precision - scale
+    _, _, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # a literal is finite
+    if value and value.adjusted() >= whole:
+        return _cast(Decimal(10) ** whole * (1 if value > 0 else -1), whole + 1, 0, whole, scale)
+    if -exponent > _MAX_WIDE_PRECISION - whole:
+        digits = format(value.copy_abs(), "f").partition(".")
+        below = Decimal(f"{digits[0]}.{digits[2][:scale]}5")
+        return _cast(below.copy_sign(value), precision + 1, scale + 1, whole, scale)
+    places = max(0, -exponent)
+    if places <= scale:
+        return _cast(value, precision, scale, whole, scale)
+    return _cast(value, max(whole, 0) + places, places, whole, scale)
+
+
+def _cast(value: Decimal, precision: int, scale: int, whole: int, column_scale: int) -> str:
+    """CAST to a type so wide that the engine, which compares in a type that holds both, does not overflow 38 digits."""
+    if max(precision - scale, whole) + max(scale, column_scale) > _MAX_PRECISION:
+        precision = max(precision, _MAX_PRECISION + 1, max(precision - scale, whole) + max(scale, column_scale))
+    return f"CAST({string(format(value, 'f'))} AS DECIMAL({max(precision, 1)}, {scale}))"
