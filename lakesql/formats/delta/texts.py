@@ -70,11 +70,11 @@ def _usual(texts: pa.Array, type_: pa.DataType) -> pa.Array:
     if pa.types.is_boolean(type_):
         return pc.equal(pc.ascii_lower(texts), "true")
     if pa.types.is_timestamp(type_):
-        return texts_to_instants(pc.ascii_rtrim(texts, "Z"), type_)
+        return _instants(pc.ascii_rtrim(texts, "Z"), type_)
     return texts.cast(type_)
 
 
-def texts_to_instants(texts: pa.Array, type_: pa.DataType) -> pa.Array:
+def _instants(texts: pa.Array, type_: pa.DataType) -> pa.Array:
     """Wall-clock texts as instants, their zone taken to be UTC."""
     return texts.cast(pa.timestamp("us")).view(type_)
 
@@ -83,7 +83,7 @@ def _unusual(texts: list[str], type_: pa.DataType, rounding: str | None) -> pa.A
     if pa.types.is_floating(type_):
         return pa.array([_float(t) for t in texts], pa.string()).cast(type_)
     if pa.types.is_decimal(type_):
-        return pa.array([exact_decimal(t, type_, rounding) for t in texts], type_)
+        return pa.array([_exact_decimal(t, type_, rounding) for t in texts], type_)
     if pa.types.is_integer(type_):
         low, high = -(2 ** (type_.bit_width - 1)), 2 ** (type_.bit_width - 1) - 1
         return pa.array([i if (i := _whole(t)) is not None and low <= i <= high else None for t in texts], type_)
@@ -94,7 +94,7 @@ def _unusual(texts: list[str], type_: pa.DataType, rounding: str | None) -> pa.A
     return pa.array([{"true": True, "false": False}.get(t.strip().lower()) for t in texts], pa.bool_())
 
 
-def exact_decimal(text: str, type_: Any, rounding: str | None) -> decimal.Decimal | None:
+def _exact_decimal(text: str, type_: Any, rounding: str | None) -> decimal.Decimal | None:
     """A number's text as a decimal of the type's scale; None where it is no number, has more digits than fit, or is not exact and `rounding` is None."""
     text = text.strip()
     if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
