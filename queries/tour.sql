@@ -32,11 +32,11 @@ SELECT item_id, watch_ms FROM impressions WHERE day = DATE '2026-11-20' AND watc
 -- The predicate need not name the partition, nor stand in this table's own WHERE: statistics of every column count, and the optimiser
 -- carries predicates through joins, views and subqueries. At version 12 the table still had its small files.
 EXPLAIN PRUNING
-WITH late AS (SELECT impression_id, user_id FROM impressions VERSION AS OF 12 WHERE ts >= TIMESTAMP '2026-11-19 22:00:00Z')
-SELECT count(*) FROM late WHERE user_id < 50;
+WITH late AS (SELECT impression_id, user_id FROM impressions VERSION AS OF 12 WHERE ts >= TIMESTAMP '2026-11-19 12:00:00Z')
+SELECT count(*) AS late_views FROM late WHERE user_id < 50;
 
 -- Some answers need no data file at all.
-EXPLAIN PRUNING SELECT count(*) FROM impressions WHERE day = DATE '2026-11-20';
+EXPLAIN PRUNING SELECT count(*) AS views FROM impressions WHERE day = DATE '2026-11-20';
 
 -- How did the table become what it is? Every table has its history, its files, its schema and more beside it.
 SELECT version, "timestamp", operation FROM "impressions$history" ORDER BY version DESC LIMIT 5;

@@ -157,6 +157,6 @@ def test_readme_s_commands_are_what_ci_runs(texts: dict[str, str]) -> None:
 
 
 def test_links_lead_somewhere(texts: dict[str, str]) -> None:
-    for name in (n for n in texts if n.endswith(".md")):
+    for name in (n for n in texts if n.endswith(".md") and not n.startswith("tests/")):
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", texts[name]):
             assert (ROOT / name).parent.joinpath(target).exists(), f"{name} links to {target}"

@@ -119,10 +119,16 @@ def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120)
 
 
+def portable(text: str) -> str:
+    """The tour's output without the place of the sample lake, which also sets the width of columns: rules and blanks are cut to one character."""
+    text = re.sub(r"[^\s│]*/catalog(?=/)", "<lake>", text)
+    return re.sub(r"─+", "─", re.sub(r" +", " ", text))
+
+
 def test_tour(request: pytest.FixtureRequest) -> None:
     done = run_cli("--sample", "-f", "queries/tour.sql")
     assert done.returncode == 0, done.stderr
-    told = re.sub(r"\S*(?:catalog|_sample/catalog)(?=/|\b)(?=/(?:impressions|users|items|ratings)|$)", "<lake>", done.stdout, flags=re.MULTILINE)
+    told = portable(done.stdout)
     golden = QUERIES / "tour.expected.txt"
     if request.config.getoption("regenerate"):
         golden.write_text(told, encoding="utf-8")
