@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from lakesql.errors import (
     ConfigError,
@@ -39,7 +39,7 @@ from lakesql.frontends import options as command_line
 from lakesql.frontends.options import USAGE, Options
 from lakesql.frontends.output import FileOutput, Output, StandardOutput
 from lakesql.frontends.render import Format, renderer
-from lakesql.frontends.running import Running, abandoned
+from lakesql.frontends.running import Running
 from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
 from lakesql.frontends.words import Words
 
@@ -53,7 +53,7 @@ _TERMINATED = 143
 def main(argv: Sequence[str] | None = None, stdin: TextIO | None = None, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
     """Runs the command line and returns its exit code. Streams default to the process's own; rows go to `stdout.buffer`.
 
-    As the program itself (argv None) it also answers SIGTERM, and ends the process where a cancelled statement does not end.
+    As the program itself (argv None) it also answers SIGTERM, and ends the process: see `_leave`.
     """
     is_program = argv is None
     if is_program:
@@ -72,8 +72,8 @@ def main(argv: Sequence[str] | None = None, stdin: TextIO | None = None, stdout:
     except Exception as error:
         code = exit_code(error)
         words.error(error)
-    if is_program and abandoned():
-        os._exit(code)
+    if is_program:
+        _leave(code)
     return code
 
 
@@ -216,6 +216,15 @@ def _version() -> str:
 
 def _terminated(number: int, frame: object) -> None:
     sys.exit(_TERMINATED)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process without the interpreter's own farewell: a cancelled join may hold its threads for long, and a thread of the engine that comes back from
+    its last batch meanwhile would crash the process."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _let_go_of(stdout: TextIO | None) -> None:

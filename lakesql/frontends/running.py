@@ -1,7 +1,6 @@
 """A statement in a thread of its own, so that the one that waits can hear Ctrl-C and the clock.
 
-The engine's own waiting cannot be interrupted everywhere, and some of its operators do not stop when told to: the one who waits here goes on at once in any
-case, and `abandoned` says whether a statement was left behind still busy.
+Some of the engine's operators do not stop when told to, and planning may wait for a store: the one who waits here goes on at once in any case.
 """
 
 from __future__ import annotations
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
 _HELD_BATCHES = 2
 _LISTEN_SECONDS = 0.25
-_GRACE_SECONDS = 0.5
+_GRACE_SECONDS = 0.2
 """How long a stopped statement is waited for."""
-
-_left_behind: list[threading.Thread] = []
 
 
 class Running:
@@ -67,8 +64,6 @@ class Running:
         if self._thread.is_alive():
             self._session.cancel()
             self._thread.join(_GRACE_SECONDS)
-        if self._thread.is_alive():
-            _left_behind.append(self._thread)
 
     def __enter__(self) -> Running:
         return self
@@ -93,7 +88,9 @@ class Running:
     def _work(self) -> None:
         try:
             result = self._session.execute(self._text, self._parameters)
-            self._hand(result)
+            if not self._hand(result):
+                result.close()
+                return
             for batch in result:
                 if not self._hand(batch):
                     return
@@ -118,8 +115,3 @@ class _Failure:
 
 
 _END = object()
-
-
-def abandoned() -> bool:
-    """Whether a statement that was stopped is still busy, so that leaving the interpreter in the usual way could take long."""
-    return any(thread.is_alive() for thread in _left_behind)

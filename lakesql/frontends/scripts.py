@@ -62,7 +62,7 @@ def steps_of(scripts: Sequence[Script], parameters: Mapping[str, Any] | None) ->
 
     Raises ScriptError, and ConfigError for a parameter that no statement names.
     """
-    from lakesql.sql.tokens import split  # loads the parser, which --help need not wait for
+    from lakesql.sql import split  # loads the parser, which --help need not wait for
 
     steps = []
     named: set[str] = set()
@@ -87,7 +87,7 @@ def steps_of(scripts: Sequence[Script], parameters: Mapping[str, Any] | None) ->
 
 def _placeholders(text: str) -> frozenset[str] | None:
     """The names and numbers of a statement's placeholders; None where it cannot be read."""
-    from lakesql.sql.parse import parse
+    from lakesql.sql import parse
 
     try:
         return frozenset(p.key for p in parse(text).placeholders)

@@ -87,7 +87,8 @@ def interval_text(months: int, days: int, nanoseconds: int) -> str:
 
 def _float_texts(values: pa.Array) -> pa.Array:
     if is_.is_float16(values.type):
-        values = pc.cast(values, pa.float32())
+        numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)  # older pyarrow cannot cast them
+        values = pa.array(numbers, mask=np.asarray(values.is_null()))
     texts = pc.replace_substring_regex(pc.cast(values, TEXT), r"^(-?\d+)$", r"\1.0")
     if pc.all(pc.is_finite(values)).as_py() is False:
         texts = pc.if_else(pc.is_nan(values), "NaN", texts)

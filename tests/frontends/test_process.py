@@ -1,0 +1,163 @@
+"""The program as its users start it: in a process of its own, over the sample lake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+HEAVY = ("datafusion", "pyarrow", "numpy", "prompt_toolkit", "wcwidth", "orjson", "sqlglot")
+
+
+def lakesql(*argv: str, timeout: float = 60, **options: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "lakesql", *argv], capture_output=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def loaded_by(code: str) -> set[str]:
+    """The heavy modules that running this code loads."""
+    script = f"import sys\n{code}\nprint(*[m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=60)
+    return set(ran.stderr.decode().split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lakesql; lakesql.paramstyle, lakesql.Error",
+        "from lakesql.frontends.cli import main; assert main(['--help']) == 0",
+        "from lakesql.frontends.cli import main; assert main(['--version']) == 0",
+        "from lakesql.frontends.cli import main; assert main(['--nope'], stderr=open('/dev/null', 'w')) == 2",
+        "from lakesql.frontends.cli import main; assert main(['--format', 'nope'], stderr=open('/dev/null', 'w')) == 2",
+        "from lakesql.frontends.cli import main; assert main([], stdin=open('/dev/null'), stderr=open('/dev/null', 'w')) == 2",
+    ],
+)
+def test_what_needs_nothing_heavy_loads_nothing_heavy(code: str) -> None:
+    assert loaded_by(code) == set()
+
+
+def test_names_load_what_they_need_and_no_engine() -> None:
+    assert "datafusion" not in loaded_by("import lakesql; lakesql.NUMBER, lakesql.Date")
+    assert "prompt_toolkit" not in loaded_by("import lakesql; lakesql.connect")
+
+
+def test_help_and_version_answer_at_once() -> None:
+    def seconds(*arguments: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True, timeout=60)
+        return time.perf_counter() - started
+
+    bare = statistics.median(seconds("-c", "pass") for _ in range(5))
+    for argument in ("--help", "--version"):
+        assert statistics.median(seconds("-m", "lakesql", argument) for _ in range(5)) - bare < 0.3  # 0.05 on an idle machine
+
+
+def test_sample_lake() -> None:
+    ran = lakesql("--sample", "-c", "SELECT count(*) AS n FROM impressions VERSION AS OF 3", "--format", "json", "--stats")
+    assert (ran.returncode, json.loads(ran.stdout)) == (0, [{"n": 4000}])
+    assert ran.stderr.startswith(b"impressions: delta version 3 of 2026-")
+
+
+def test_standard_input_and_formats_in_a_pipe() -> None:
+    ran = lakesql("--sample", "--format", "arrow", input=b"SELECT * FROM impressions LIMIT 7;\n")
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert pa.ipc.open_stream(ran.stdout).read_all().num_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("--sample", "-c", "SELECT usr FROM impressions"), 1, b"user_id"),
+        (("--sample", "-c", "SELECT * FROM impresions"), 1, b"impressions"),
+        (("--sample", "-c", "SELECT 1; SELCT 2"), 1, b"SELCT"),
+        (("--sample", "-c", "SELECT 'a"), 1, b"LINE 1"),
+        (("--sample", "-c", "SELECT * FROM impressions VERSION AS OF 99"), 1, b"99"),
+        (("--sample", "-c", "SELECT :x"), 1, b"x"),
+        (("--config", "/no/such.toml", "-c", "SELECT 1"), 2, b"/no/such.toml"),
+        (("--sample", "-f", "/no/such.sql"), 2, b"/no/such.sql"),
+        (("--bogus",), 2, b"--bogus"),
+    ],
+    ids=str,
+)
+def test_errors(argv: tuple[str, ...], code: int, words: bytes) -> None:
+    ran = lakesql(*argv)
+    assert ran.returncode == code
+    assert words in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+def test_a_broken_table_is_the_lakes_fault(tmp_path: Path) -> None:
+    log = tmp_path / "t" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text("{not json")
+    ran = lakesql(str(tmp_path / "t"), "-c", f"SELECT * FROM '{tmp_path}/t'")
+    assert (ran.returncode, ran.stdout) == (3, b"")
+    assert b"00000000000000000000.json" in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+ENDLESS = "SELECT max(a.watch_ms % 7 + b.watch_ms % 11 + c.watch_ms % 13) FROM impressions a, impressions b, impressions c WHERE a.slot <> b.slot + c.slot"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_query_and_leave_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakesql", "--sample", "-c", ENDLESS, "-o", str(tmp_path / "f.csv")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    sent = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 10  # 0.5 on an idle machine; the join itself would take minutes
+    assert process.returncode == (130 if number is signal.SIGINT else 143)
+    assert out == b""
+    assert err.startswith(b"cancelled after") if number is signal.SIGINT else err == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_timeout() -> None:
+    ran = lakesql("--sample", "--timeout", "0.5", "-c", ENDLESS)
+    assert (ran.returncode, ran.stdout) == (4, b"")
+    assert ran.stderr == b"error 57014: the statement ran longer than the 0.5 s it was given\n"
+
+
+def test_a_pipe_nobody_reads_to_the_end() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakesql", "--sample", "-c", "SELECT a.* FROM impressions a, impressions b", "--format", "csv"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b"impression_id,")
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk() -> None:
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "lakesql", "--sample", "-c", "SELECT 1", "--format", "csv"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert ran.returncode == 3
+    assert ran.stderr.startswith(b"error 58030: cannot write to standard output")
+
+
+def test_closed_streams() -> None:
+    program = f"{sys.executable} -m lakesql"
+    assert subprocess.run(f"{program} <&-", shell=True, check=False, capture_output=True, timeout=60).returncode == 2
+    assert subprocess.run(f"{program} --sample -c 'SELECT 1' >&-", shell=True, check=False, capture_output=True, timeout=60).returncode == 3
+    assert subprocess.run(f"{program} --sample -c 'SELECT 1' 2>&-", shell=True, check=False, stdout=subprocess.PIPE, timeout=60).returncode == 0
