@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -161,3 +162,29 @@ def test_closed_streams() -> None:
     assert subprocess.run(f"{program} <&-", shell=True, check=False, capture_output=True, timeout=60).returncode == 2
     assert subprocess.run(f"{program} --sample -c 'SELECT 1' >&-", shell=True, check=False, capture_output=True, timeout=60).returncode == 3
     assert subprocess.run(f"{program} --sample -c 'SELECT 1' 2>&-", shell=True, check=False, stdout=subprocess.PIPE, timeout=60).returncode == 0
+
+
+def test_a_real_terminal(tmp_path: Path) -> None:
+    """Through a pseudo-terminal of 60 columns: the table fits, and says what it leaves out."""
+    pty, fcntl, termios = pytest.importorskip("pty"), pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    argv = [sys.executable, "-m", "lakesql", "--sample", "-c", "SELECT * FROM impressions"]
+    process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            read = os.read(ours, 65_536)
+        except OSError:  # the terminal is gone when the program is
+            break
+        if not read:
+            break
+        shown += read
+    os.close(ours)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    lines = shown.decode().replace("\r\n", "\n").splitlines()
+    assert lines[-1] == "40 of 1,000+ rows shown, 4 of 9 columns shown"
+    assert max(map(len, lines)) <= 60
