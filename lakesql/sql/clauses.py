@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lakesql.sql.expressions import ExpressionReader
+from lakesql.sql.expressions import CLAUSE_WORDS, ExpressionReader
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Span, Token, TokenKind
 
@@ -29,15 +29,19 @@ class ClauseReader(ExpressionReader):
                 raise self.error(f"expected ) after the {kind.value}, found {self.shown()}")
             self.take()
             return AtClause(clause.kind, clause.text, clause.is_literal, clause.quoted, self.since(start))
-        words = 1 if self.at("FOR") else 0
-        key = self.ahead(words).key
-        if key in _VERSION_WORDS | _TIME_WORDS and self.ahead(words + 1).key == "AS" and self.ahead(words + 2).key == "OF":
-            self.index += words + 3
+        skipped = 1 if self.at("FOR") else 0
+        key = self.ahead(skipped).key
+        if key in _VERSION_WORDS | _TIME_WORDS and self.ahead(skipped + 1).key == "AS" and self.ahead(skipped + 2).key == "OF":
+            self.index += skipped + 3
             return self._point(AtKind.VERSION if key in _VERSION_WORDS else AtKind.TIMESTAMP, start)
+        if skipped and key in _VERSION_WORDS | _TIME_WORDS:
+            raise self.error(f"expected AS OF after FOR {key}", self.ahead(2), hint="ranges are written CHANGES FROM VERSION a TO VERSION b")
         return None
 
     def changes_clause(self) -> ChangesClause | None:
         """`CHANGES FROM ...`, or None where it does not come."""
+        if self.at("CHANGES", "(") and self.ahead(2).key == "INFORMATION":
+            raise self.error("CHANGES (INFORMATION => ...) is not supported", hint="write CHANGES FROM VERSION a TO VERSION b")
         if not (self.at("CHANGES", "FROM") and self.ahead(2).key in _VERSION_WORDS | _TIME_WORDS):
             return None
         start = self.token.start
@@ -65,19 +69,18 @@ class ClauseReader(ExpressionReader):
         return AtClause(AtKind.TIMESTAMP, found[2], is_literal=True, quoted=True, span=span)
 
     def hint_options(self) -> tuple[tuple[str, str], ...]:
-        """The options of a hint that stands before the next token. Raises SqlError for one that cannot be read; hints of other names say nothing."""
-        hint = self.hints.get(self.index)
-        found = _HINT.fullmatch(hint.text) if hint is not None else None
-        if hint is None or found is None:
-            return ()
+        """The options of a hint that stands before the next token. Each is read once. Raises SqlError for one that cannot be read; hints of other names
+        say nothing."""
         options = []
-        rest = found[1].strip()
-        while rest:
-            option = _OPTION.match(rest)
-            if option is None:
-                raise self.error("these options cannot be read", hint, hint="write /*+ OPTIONS('name' = 'value', ...) */")
-            options.append((_unquoted(option[1]), _unquoted(option[2])))
-            rest = rest[option.end() :]
+        for hint in self.hints.pop(self.index, ()):
+            found = _HINT.fullmatch(hint.text)
+            rest = found[1].strip() if found is not None else ""
+            while rest:
+                option = _OPTION.match(rest)
+                if option is None:
+                    raise self.error("these options cannot be read", hint, hint="write /*+ OPTIONS('name' = 'value', ...) */")
+                options.append((_unquoted(option[1]), _unquoted(option[2])))
+                rest = rest[option.end() :]
         return tuple(options)
 
     def _bound(self) -> AtClause:
@@ -113,7 +116,7 @@ class ClauseReader(ExpressionReader):
             found = (sign + self.take().text, False)
         elif self.token.kind is TokenKind.STRING and not sign:
             found = (self.take().value, True)
-        elif kind is AtKind.VERSION and self.token.is_name and not sign and self.ahead().key not in ("(", "."):
+        elif kind is AtKind.VERSION and self.token.is_name and not sign and not self.at_any(CLAUSE_WORDS) and self.ahead().key not in ("(", "."):
             found = (self.take().value, True)  # a tag or branch written bare
         if found is None or (self.token.kind is TokenKind.SYMBOL and self.token.key not in (")", ",", ";")):
             self.index = before

@@ -87,6 +87,7 @@ class Resolution:
     fields: dict[FieldAccess, str] = field(default_factory=dict)
     types: dict[Piece, pa.DataType] = field(default_factory=dict)
     sources: dict[Relation, Source] = field(default_factory=dict)
+    queries: list[Query] = field(default_factory=list)
     selects: list[Select] = field(default_factory=list)
     expressions: list[Expression] = field(default_factory=list)
     outputs: Columns | None = None
@@ -130,6 +131,7 @@ class _Resolver:
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
     def query(self, query: Query, parent: _Scope | None) -> Columns | None:
+        self.found.queries.append(query)
         for cte in query.ctes:
             self._ctes[cte] = tuple(Column(n.folded) for n in cte.columns) or None  # what a recursive one sees of itself
             inner = self.query(cte.query, parent) if cte.query is not None else None

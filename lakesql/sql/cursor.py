@@ -20,7 +20,7 @@ class Cursor:
     def __init__(self, source: Tokens) -> None:
         self.text = source.text
         self.tokens = source.tokens
-        self.hints = source.hints
+        self.hints = dict(source.hints)
         self.placeholders = placeholders_of(source)
         self.index = 0
         self._depth = 0
@@ -94,6 +94,10 @@ class Cursor:
         """An SqlError at a token, the next one by default."""
         at = token or self.token
         return SqlError(message, sql=self.text, position=at.start, length=at.end - at.start, hint=hint)
+
+    def ignored(self, what: str, hint: str) -> SqlError:
+        """An SqlError for what the engine would read and then leave out, so that its rows would be wrong."""
+        return self.error(f"{what} is not supported", hint=hint)
 
     def since(self, start: int) -> Span:
         """From a place in the text to the end of the token taken last."""

@@ -33,9 +33,12 @@ CLAUSE_WORDS = words(
 )
 """Words that begin another part of a query and so cannot begin an operand."""
 
+_ALSO_NAMES = words("LIMIT OFFSET FETCH WINDOW QUALIFY MINUS LEFT RIGHT FULL CROSS INNER NATURAL INTO")
+"""Those of them that are column names where an operand must come."""
 _NO_ITEM_ALIAS = CLAUSE_WORDS | words("FOR SORT CLUSTER DISTRIBUTE WITH LATERAL")
 _CLOSERS = frozenset((")", "]", "}", ",", ";"))
-_PREFIX_WORDS = words("NOT DISTINCT ALL ANY SOME EXISTS PRIOR CASE WHEN THEN ELSE BOTH LEADING TRAILING GROUPING")
+_PREFIX_WORDS = words("NOT DISTINCT ALL ANY SOME EXISTS CASE WHEN THEN ELSE GROUPING")
+_TRIM_WORDS = words("BOTH LEADING TRAILING")
 _CONSTANT_WORDS = words("NULL TRUE FALSE DEFAULT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP CURRENT_USER")
 _INFIX_WORDS = words("AND OR XOR LIKE ILIKE RLIKE REGEXP GLOB BETWEEN IN DIV MOD OVERLAPS ESCAPE MATCH")
 _NEGATABLE = words("LIKE ILIKE RLIKE REGEXP BETWEEN IN SIMILAR")
@@ -51,6 +54,7 @@ _TYPE_WORDS = words(
     "FLOAT DOUBLE BOOLEAN VARCHAR CHAR STRING TEXT BINARY VARBINARY BYTEA JSON UUID"
 )
 """Types whose name before a string makes a constant."""
+_NESTED_TYPES = words("ARRAY LIST MAP STRUCT ROW")
 _FRAMES = frozenset(("ROWS", "RANGE", "GROUPS"))
 
 
@@ -70,7 +74,7 @@ class ExpressionReader(Cursor):
         while not self.at_end and self.token.key not in _CLOSERS:
             before = self.index
             if operand_due:
-                operand_due = self._operand(pieces, in_call)
+                operand_due = self._operand(pieces, in_call=in_call, in_case=cases > 0)
             else:
                 follows = self._operator(pieces, ordering=ordering, in_call=in_call, in_case=cases > 0)
                 if follows is None:
@@ -100,8 +104,8 @@ class ExpressionReader(Cursor):
             else:
                 query, parts = None, self._parts(closer, in_call)
             while self.token.key != closer and not self.at_end and self.token.key not in (")", "]", "}"):
-                # What the grammar here has no words for; the engine will say whether it does.
-                parts.append(self.expression(in_call=True))
+                # What the grammar here has no words for, or the rest of `((SELECT ..) UNION ..)`; the engine will say whether it is right.
+                parts.append(self._subquery() if self._begins_query() else self.expression(in_call=True))
                 if self.token.key != closer and self.token.key not in (")", "]", "}"):
                     self.take()
         if self.at_end:
@@ -111,9 +115,13 @@ class ExpressionReader(Cursor):
         self.take()
         return Group(opener.key, tuple(parts), self.since(opener.start), query)
 
+    def _subquery(self) -> Expression:
+        query = self.query()
+        return Expression((Group("", (), query.span, query),), query.span)
+
     # Operands ------------------------------------------------------------------------------------------------------------------------------------
 
-    def _operand(self, pieces: list[Piece], in_call: bool) -> bool:
+    def _operand(self, pieces: list[Piece], *, in_call: bool, in_case: bool) -> bool:
         """Takes one piece where an operand is due; whether one still is. Takes nothing where the expression ends."""
         token = self.token
         key = token.key
@@ -129,7 +137,7 @@ class ExpressionReader(Cursor):
                 pieces.append(self._named())
                 return False
             case TokenKind.WORD:
-                return self._word_operand(pieces, in_call)
+                return self._word_operand(pieces, in_call=in_call, in_case=in_case)
         if key in ("(", "[", "{"):
             pieces.append(self.group())
             return False
@@ -140,20 +148,20 @@ class ExpressionReader(Cursor):
         pieces.append(Operator(key, token.span))
         return True
 
-    def _word_operand(self, pieces: list[Piece], in_call: bool) -> bool:
+    def _word_operand(self, pieces: list[Piece], *, in_call: bool, in_case: bool) -> bool:
         token, key, following = self.token, self.token.key, self.ahead()
-        if key in ("LEFT", "RIGHT") and following.key == "(":
-            pieces.append(self._named())
-            return False
-        if key in CLAUSE_WORDS and following.key != "." and not (in_call and key in _CALL_WORDS):
+        if key in CLAUSE_WORDS and key not in _ALSO_NAMES and following.key != "." and not (in_call and key in _CALL_WORDS):
             return True
         if key in ("ORDER", "PARTITION") and following.key == "BY":
             self.index += 2
             pieces.append(Operator(f"{key} BY", self.since(token.start)))
             return True
-        if key == "END" or (in_call and key in _CALL_WORDS):
+        if (in_case and key == "END") or (in_call and key in _CALL_WORDS and key not in _ALSO_NAMES):
             pieces.append(Operator(key, self.take().span))
             return key != "END"
+        if in_call and key in _TRIM_WORDS and following.key not in (".", ",", ")"):
+            pieces.append(Operator(key, self.take().span))
+            return True
         if key in _PREFIX_WORDS and following.key != ".":
             pieces.append(Operator(key, self.take().span))
             return True
@@ -185,6 +193,9 @@ class ExpressionReader(Cursor):
         names = self.dotted("a name")
         if self.at("("):
             arguments = self.group(in_call=True)
+            text = _only_string(arguments)
+            if text is not None and len(names) == 1 and names[0].folded == "to_timestamp":
+                return Literal("TIMESTAMP", True, text, self.since(start))
             return Call(names, arguments, self.since(start))
         if self.at(".", "*"):
             self.take()
@@ -204,9 +215,9 @@ class ExpressionReader(Cursor):
         if not self.at(")"):
             raise self.error('no closing ) for this "("', opener)
         self.take()
-        inner = expression.pieces[0] if len(expression.pieces) == 1 else None
-        if name == "CAST" and isinstance(inner, Literal) and inner.is_string and not inner.type:
-            return Literal(type_.text, True, inner.value, self.since(start))
+        text = _plain_string(expression)
+        if name == "CAST" and text is not None:
+            return Literal(type_.text, True, text, self.since(start), type_.span)
         return Cast(name, expression, as_token.span, type_, self.since(start))
 
     def _extract(self) -> Piece:
@@ -265,7 +276,7 @@ class ExpressionReader(Cursor):
             self.index = before
             return None
         value = self.take()
-        return self._with_type(Literal(type_.text, True, value.value, self.since(start)))
+        return Literal(type_.text, True, value.value, self.since(start), type_.span)
 
     def _with_type(self, literal: Literal) -> Literal:
         """The literal, with the type that `::` gives a plain string."""
@@ -273,7 +284,7 @@ class ExpressionReader(Cursor):
             return literal
         self.take()
         type_ = self.type_name()
-        return Literal(type_.text, True, literal.value, self.since(literal.span.start))
+        return Literal(type_.text, True, literal.value, self.since(literal.span.start), type_.span)
 
     def type_name(self) -> TypeName:
         """Reads a type: its words, what they have in brackets, `[]`."""
@@ -293,7 +304,7 @@ class ExpressionReader(Cursor):
             opened = self.token.start
             self.skip_brackets()
             words[-1] += "".join(self.text[opened : self.previous.end].split())
-        if self.at("<"):
+        if self.at("<") and first.key in _NESTED_TYPES:
             self._angle_brackets()
         if self.at_any(frozenset(("WITH", "WITHOUT"))) and self.ahead().key in ("TIME", "LOCAL"):
             while self.at_any(frozenset(("WITH", "WITHOUT", "LOCAL", "TIME", "ZONE"))):
@@ -456,7 +467,7 @@ class ExpressionReader(Cursor):
         """Reads a select list."""
         found = [self._item()]
         while self.accept(","):
-            if self.at_any(CLAUSE_WORDS) and self.ahead().key not in (".", "("):  # a trailing comma
+            if self.at("FROM") and self.ahead().key != ".":  # a trailing comma
                 break
             found.append(self._item())
         return found
@@ -485,8 +496,7 @@ class ExpressionReader(Cursor):
         in_list: int | None = None
         after = star.end
         if self.at("ILIKE") and self.ahead().kind is TokenKind.STRING:
-            self.index += 2
-            after = self.previous.end
+            raise self.ignored("* ILIKE", "name the columns")
         if self.at("EXCLUDE"):
             self.take()
             excluded += self._excluded()
@@ -518,3 +528,14 @@ class ExpressionReader(Cursor):
             self.accept(",")
         self._close(found[0].span.start if found else self.previous.start)
         return found
+
+
+def _plain_string(expression: Expression) -> str | None:
+    """The content of an expression that is a plain string."""
+    only = expression.pieces[0] if len(expression.pieces) == 1 else None
+    return only.value if isinstance(only, Literal) and only.is_string and not only.type else None
+
+
+def _only_string(arguments: Group) -> str | None:
+    """The content of arguments that are one plain string."""
+    return _plain_string(arguments.parts[0]) if len(arguments.parts) == 1 and arguments.query is None else None

@@ -68,7 +68,7 @@ class Reference:
 @dataclass(frozen=True, eq=False)
 class Literal:
     """A constant written as one. type: "" for a plain string or number, else the type's words in upper case (`DATE '...'`, `CAST('...' AS DATE)`,
-    `'...'::DATE`).
+    `'...'::DATE`, and TIMESTAMP for to_timestamp('...')); type_span: where they stand.
 
     is_string: whether a string is at its heart; value: that string's content, or the number's text.
     """
@@ -77,6 +77,7 @@ class Literal:
     is_string: bool
     value: str
     span: Span
+    type_span: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,9 +218,13 @@ class Select:
 
 @dataclass(eq=False)
 class Query:
-    """WITH queries, then blocks joined by set operations. order: ORDER BY over a set operation."""
+    """WITH queries, then blocks joined by set operations.
+
+    order: ORDER BY over a set operation; fetch: the place of `FETCH FIRST n ROWS ONLY`, and of its n where it has one.
+    """
 
     ctes: list[Cte] = field(default_factory=list)
     operands: list[Select | Query] = field(default_factory=list)
     order: list[Expression] = field(default_factory=list)
+    fetch: tuple[Span, Span | None] | None = None
     span: Span = NOWHERE

@@ -13,7 +13,6 @@ _WRITE_WORDS = words(
     "COPY INSERT UPDATE DELETE MERGE CREATE DROP ALTER TRUNCATE REPLACE OPTIMIZE VACUUM RESTORE REFRESH MSCK ANALYZE CALL LOAD UNLOAD EXPORT IMPORT "
     "GRANT REVOKE"
 )
-_WRITING_BODIES = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE"))
 
 
 def parse(text: str) -> Statement:
@@ -72,16 +71,12 @@ class _StatementReader(QueryReader):
 
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
-    def _query(self, kind: Kind, body_start: int, *, json: bool = False, view: View | None = None, render_from: int | None = None) -> Statement:
+    def _query(self, kind: Kind, body_start: int, *, json: bool = False, view: View | None = None) -> Statement:
         """The rest of the text as a query. body_start: where the part for the engine begins."""
-        start = self.token.start
         outline = self.query()
-        if self.token.key in _WRITING_BODIES and outline.ctes:
-            raise self.error(f"lakesql reads tables and does not write them: {self.token.key}")
         if not self.at_end:
             raise self.error(f"the query ends before {self.shown()}")
-        begin = body_start if render_from is None else render_from
-        return self._statement(kind, body=Span(begin, max(start, len(self.text))), outline=outline, json=json, view=view)
+        return self._statement(kind, body=Span(body_start, len(self.text)), outline=outline, json=json, view=view)
 
     def _explain(self) -> Statement:
         verb = self.take()

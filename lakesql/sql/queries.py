@@ -28,7 +28,6 @@ _NO_ALIAS = (
         "PIVOT UNPIVOT MATCH_RECOGNIZE MATCH_CONDITION RETURNING SET VALUES INTO APPLY TO STORED PARTITIONED OPTIONS CONNECT START PREWHERE AS"
     )
 )
-_CONDITIONS = frozenset(("WHERE", "PREWHERE"))
 _LIST_CLAUSES = frozenset((("GROUP", "BY"), ("ORDER", "BY"), ("SORT", "BY"), ("CLUSTER", "BY"), ("DISTRIBUTE", "BY")))
 
 
@@ -169,15 +168,14 @@ class QueryReader(ClauseReader):
     def _clauses(self, select: Select) -> None:
         """WHERE, GROUP BY, HAVING, WINDOW, QUALIFY, in any order: which order is right, the engine says."""
         while True:
-            if self.at_any(_CONDITIONS):
-                self.take()
+            if self.accept("WHERE"):
                 select.conditions.append(self.expression())
             elif self.at("GROUP", "BY"):
                 self.index += 2
                 self.accept("ALL")
                 select.after += self.expressions()
                 if self.at("WITH") and self.ahead().key in ("ROLLUP", "CUBE", "TOTALS"):
-                    self.index += 2
+                    raise self.ignored(f"GROUP BY ... WITH {self.ahead().key}", "write GROUP BY ROLLUP (...), CUBE (...) or GROUPING SETS (...)")
             elif self.at("HAVING") or self.at("QUALIFY"):
                 self.take()
                 select.after.append(self.expression())
@@ -214,16 +212,23 @@ class QueryReader(ClauseReader):
                 into += self.expressions()
                 if self.at("ROW") or self.at("ROWS"):
                     self.take()
-                if self.accept("BY"):
-                    into += self.expressions()
-            elif self.at("FETCH"):
-                while not self.at_end and self.token.key not in (")", ";"):
-                    self.take()
+            elif self.at("FETCH") and self.ahead().key in ("FIRST", "NEXT"):
+                query.fetch = self._fetch()
             elif self.at("FOR") and self.ahead().key in ("UPDATE", "SHARE", "READ"):
                 self.index += 2
                 self.accept("ONLY")
             else:
                 return
+
+    def _fetch(self) -> tuple[Span, Span | None]:
+        """`FETCH FIRST [n] ROWS ONLY`."""
+        start = self.token.start
+        self.index += 2
+        count = None if self.at("ROW") or self.at("ROWS") else self.take().span
+        if not (self.accept("ROW") or self.accept("ROWS")):
+            raise self.error(f"expected ROWS after FETCH FIRST, found {self.shown()}")
+        self.expect("ONLY", "after FETCH FIRST ... ROWS")
+        return self.since(start), count
 
     # FROM ----------------------------------------------------------------------------------------------------------------------------------------
 
@@ -282,10 +287,10 @@ class QueryReader(ClauseReader):
             self._named_factor(select, start)
         else:
             raise self.error(f"expected a table, found {self.shown()}")
-        if self.at("TABLESAMPLE") or (self.at("SAMPLE") and self.ahead().key == "("):
-            while not self.at_end and not self.at("("):
-                self.take()
-            self.skip_brackets()
+        if self.at("TABLESAMPLE") or (self.at("SAMPLE") and (self.ahead().key == "(" or self.ahead().kind is TokenKind.NUMBER)):
+            raise self.ignored(self.token.key, "filter or limit the rows instead")
+        if self.at("PARTITION", "("):
+            raise self.ignored("PARTITION (...)", "write the partition as a condition in WHERE")
 
     def _bracketed(self, select: Select, start: int) -> None:
         ahead = 1
@@ -327,8 +332,6 @@ class QueryReader(ClauseReader):
             function = names[-1].folded
             if function in OWN_FUNCTIONS:
                 self.functions.append(TableFunction(function, tuple(p.span.of(self.text) for p in arguments.parts), self.since(start)))
-            if self.accept("WITH", "OFFSET"):
-                pass
             self._alias(select, Relation(None, span=self.since(start)))
             return
         self.index = before
@@ -451,7 +454,7 @@ class QueryReader(ClauseReader):
     def _read_alias(self, relation: Relation) -> None:
         if self.accept("AS"):
             relation.alias = self.name("an alias")
-        elif self.token.is_name and self.token.key not in _NO_ALIAS and not self.token.text.startswith("@"):
+        elif self.token.is_name and self.token.key not in _NO_ALIAS and not self.token.text.startswith("@") and not self.at("PARTITION", "("):
             relation.alias = as_name(self.take())
         if relation.alias is not None and self.at("("):
             relation.columns = self._names()

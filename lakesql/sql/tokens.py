@@ -87,13 +87,13 @@ class Tokens:
 
     text: str
     tokens: tuple[Token, ...]
-    hints: dict[int, Token] = field(default_factory=dict)
+    hints: dict[int, tuple[Token, ...]] = field(default_factory=dict)
 
 
 def tokenize(text: str) -> Tokens:
     """The tokens of a text. Raises SqlError, with the place, for a string, quoted identifier or comment that does not end."""
     tokens: list[Token] = []
-    hints: dict[int, Token] = {}
+    hints: dict[int, tuple[Token, ...]] = {}
     position = 0
     while position < len(text):
         found = _BLANK.match(text, position)
@@ -103,7 +103,7 @@ def tokenize(text: str) -> Tokens:
         if text.startswith("/*", position):
             end = _comment_end(text, position)
             if text.startswith("/*+", position):
-                hints[len(tokens)] = Token(TokenKind.SYMBOL, text[position:end], position, end)
+                hints[len(tokens)] = (*hints.get(len(tokens), ()), Token(TokenKind.SYMBOL, text[position:end], position, end))
             position = end
             continue
         token = _token(text, position, tokens[-1] if tokens else None)
@@ -114,22 +114,25 @@ def tokenize(text: str) -> Tokens:
 
 
 def split(text: str) -> list[Span]:
-    """The statements of a script: from the first token of each to its last, semicolons left out. Raises SqlError as tokenize does.
+    """The statements of a script: from the first token of each to its last, hints after it included and semicolons left out. Raises SqlError as tokenize
+    does.
 
     >>> [s.of("a; -- ;\\n b") for s in split("a; -- ;\\n b")]
     ['a', 'b']
     """
+    source = tokenize(text)
     spans: list[Span] = []
-    first: Token | None = None
-    last: Token | None = None
-    for token in tokenize(text).tokens:
+    start, end = -1, 0
+    for i, token in enumerate(source.tokens):
+        closing_hints = source.hints.get(i, ()) if start >= 0 else ()
+        end = max(end, *(h.end for h in closing_hints)) if closing_hints else end
         if token.key == ";" or token.kind is TokenKind.END:
-            if first is not None and last is not None:
-                spans.append(Span(first.start, last.end))
-            first = None
+            if start >= 0:
+                spans.append(Span(start, end))
+            start = -1
         else:
-            first = first or token
-            last = token
+            start = token.start if start < 0 else start
+            end = token.end
     return spans
 
 

@@ -4,7 +4,6 @@ microseconds."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -27,32 +26,18 @@ def type_timestamps(context: Context) -> Iterator[Edit]:
     >>> example("SELECT x::TIMESTAMP FROM t WHERE ts < '0001-01-02' AND d > TIMESTAMP '1600-01-01 00:00:00'", type_timestamps, ts="timestamp[us]", d="date32")
     "SELECT x::TIMESTAMP(6) FROM t WHERE ts < TIMESTAMP(6) '0001-01-02' AND d > DATE '1600-01-01'"
     """
-    literals: dict[Literal, str] = {}
-    casts: dict[Span, str] = {}
-    for comparison in comparisons(context.resolution):
-        for column, constant in comparison.literal_sides():
-            if constant.literal not in literals and constant.sign is None:
-                compared = _compared(column, constant.literal)
-                if compared is None:
-                    continue
-                literals[constant.literal] = compared.literal
-                if compared.column is not None:
-                    casts[column.span] = compared.column
-        for one, other in comparison.column_sides():
-            if pa.types.is_date(one.type) and pa.types.is_timestamp(other.type):
-                casts[one.span] = MICROSECONDS
+    pairs = [(column, constant.literal) for c in comparisons(context.resolution) for column, constant in c.literal_sides() if constant.sign is None]
+    casts = {one.span: MICROSECONDS for c in comparisons(context.resolution) for one, other in c.column_sides() if _is_date_beside_timestamp(one, other)}
+    casts |= {column.span: type_ for column, literal in pairs if (type_ := _needed_cast(column, literal)) is not None}
     for span, type_ in casts.items():
         yield Edit(Span(span.start, span.start), "CAST(")
         yield Edit(Span(span.end, span.end), f" AS {type_})")
+    literals: dict[Literal, str] = {}
+    for column, literal in pairs:
+        sql = _beside_date(literal, column.span in casts) if pa.types.is_date(column.type) else _beside_timestamp(column, literal)
+        if sql is not None:
+            literals.setdefault(literal, sql)
     yield from _typed(context, literals)
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """What becomes of a literal, and of the column it is compared with: its type, if it must be cast."""
-
-    literal: str
-    column: str | None = None
 
 
 def _typed(context: Context, literals: Mapping[Literal, str]) -> Iterator[Edit]:
@@ -85,22 +70,44 @@ def _with_digits(type_: str, digits: int) -> str:
     return type_ if digits <= 6 else type_.replace("(6)", "(9)")
 
 
-def _compared(column: ColumnSide, literal: Literal) -> _Compared | None:
-    """What a literal becomes beside a column of a date or timestamp type; None where the column does not decide it."""
+def _is_timestamp_literal(literal: Literal) -> bool:
+    return literal.type in TIMESTAMP_TYPES or literal.type in ZONED_TYPES
+
+
+def _is_date_beside_timestamp(one: ColumnSide, other: ColumnSide) -> bool:
+    return bool(pa.types.is_date(one.type) and pa.types.is_timestamp(other.type))
+
+
+def _needed_cast(column: ColumnSide, literal: Literal) -> str | None:
+    """The type a column must be cast to, to be compared with a literal without overflow: dates with times of day, nanoseconds with what is beyond them."""
     instant = read_instant(literal.value) if literal.is_string else None
     if instant is None:
         return None
-    is_timestamp = literal.type in TIMESTAMP_TYPES or literal.type in ZONED_TYPES
-    if pa.types.is_timestamp(column.type) and (is_timestamp or literal.type == "" or (literal.type == "DATE" and instant.is_date)):
-        type_ = ZONED_MICROSECONDS if column.type.tz or literal.type in ZONED_TYPES else MICROSECONDS
-        beyond = column.type.unit == "ns" and not instant.fits_nanoseconds
-        return _Compared(f"{_with_digits(type_, instant.digits)} {string(literal.value)}", type_ if beyond else None)
-    if pa.types.is_date(column.type) and is_timestamp:
-        if instant.is_midnight and not instant.has_zone and literal.type not in ZONED_TYPES:
-            return _Compared(f"DATE {string(instant.date)}")
-        free = _free(literal)
-        return _Compared(free, MICROSECONDS) if free is not None else None
+    if pa.types.is_date(column.type):
+        is_date = instant.is_midnight and not instant.has_zone and literal.type not in ZONED_TYPES
+        return MICROSECONDS if _is_timestamp_literal(literal) and not is_date else None
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns" and not instant.fits_nanoseconds:
+        return ZONED_MICROSECONDS if column.type.tz else MICROSECONDS
     return None
+
+
+def _beside_date(literal: Literal, is_cast: bool) -> str | None:
+    """A literal beside a column of dates: a timestamp where the column is cast to one, else a date."""
+    instant = read_instant(literal.value) if literal.is_string else None
+    if instant is None:
+        return None
+    if is_cast and literal.type in ("", "DATE"):
+        return f"{MICROSECONDS} {string(instant.date)}" if instant.is_date or literal.type == "DATE" else None
+    return f"DATE {string(instant.date)}" if _is_timestamp_literal(literal) and not is_cast else None
+
+
+def _beside_timestamp(column: ColumnSide, literal: Literal) -> str | None:
+    """A literal beside a column of timestamps: a timestamp, with time zone where the column has one."""
+    instant = read_instant(literal.value) if literal.is_string and pa.types.is_timestamp(column.type) else None
+    if instant is None or not (_is_timestamp_literal(literal) or literal.type == "" or (literal.type == "DATE" and instant.is_date)):
+        return None
+    type_ = ZONED_MICROSECONDS if column.type.tz or literal.type in ZONED_TYPES else MICROSECONDS
+    return f"{_with_digits(type_, instant.digits)} {string(literal.value)}"
 
 
 def _type(text: str, span: Span, mark: str) -> Iterator[Edit]:
