@@ -38,7 +38,7 @@ from lakesql.errors import (
 from lakesql.frontends import options as command_line
 from lakesql.frontends.options import USAGE, Options
 from lakesql.frontends.output import FileOutput, Output, StandardOutput
-from lakesql.frontends.render import Format, renderer
+from lakesql.frontends.render import PLAN, Format, renderer
 from lakesql.frontends.running import Running
 from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
 from lakesql.frontends.words import Words
@@ -147,15 +147,16 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
         if result.returns_rows:
             if another:
                 output.write(b"\n")
-            rows = renderer(options.format, output, output.screen)  # type: ignore[arg-type]
-            with _rendering(options.format):
+            format_ = PLAN if step.is_plan and options.format.name == "table" else options.format
+            rows = renderer(format_, output, output.screen)  # type: ignore[arg-type]
+            with _rendering(format_):
                 rows.begin(result.schema)
             for batch in running.batches():
-                with _rendering(options.format):
+                with _rendering(format_):
                     if not rows.write(batch):
                         break
                 output.flush()
-            with _rendering(options.format):
+            with _rendering(format_):
                 written = rows.end()
             output.flush()
         else:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lakesql.errors import ConfigError, Error, did_you_mean
 from lakesql.frontends.options import Source
+
+if TYPE_CHECKING:
+    from lakesql import sql
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -31,12 +34,16 @@ class Script:
 
 @dataclass(frozen=True)
 class Step:
-    """One statement of a script. start: where it begins in the script's text; parameters: those of the command line that it names."""
+    """One statement of a script.
+
+    start: where it begins in the script's text; parameters: those of the command line that it names; is_plan: whether it asks for a query plan.
+    """
 
     text: str
     script: Script
     start: int
     parameters: Parameters = None
+    is_plan: bool = False
 
 
 class ScriptError(Exception):
@@ -62,43 +69,46 @@ def steps_of(scripts: Sequence[Script], parameters: Mapping[str, Any] | None) ->
 
     Raises ScriptError, and ConfigError for a parameter that no statement names.
     """
-    from lakesql.sql import split  # loads the parser, which --help need not wait for
+    from lakesql import sql  # loads the parser, which --help need not wait for
 
     steps = []
     named: set[str] = set()
-    all_known = True
+    all_read = True
     for script in scripts:
         try:
-            spans = split(script.text)
+            spans = sql.split(script.text)
         except Error as error:
             raise ScriptError(script) from error
         for span in spans:
             text = span.of(script.text)
-            keys = _placeholders(text) if parameters else frozenset()
-            all_known = all_known and keys is not None
-            named |= keys or frozenset()
-            steps.append(Step(text, script, span.start, _bound(parameters, keys) if parameters else None))
+            statement = _statement(text)
+            if statement is None:
+                all_read = False
+                steps.append(Step(text, script, span.start, parameters or None))
+                continue
+            keys = frozenset(p.key for p in statement.placeholders)
+            named |= keys
+            is_plan = statement.kind in (sql.Kind.EXPLAIN, sql.Kind.EXPLAIN_PRUNING)
+            steps.append(Step(text, script, span.start, _bound(parameters or {}, keys), is_plan))
     unused = [name for name in parameters or () if name not in named]
-    if unused and all_known:
+    if unused and all_read:
         hint = did_you_mean(unused[0], named) or "no statement has a placeholder: write one as :NAME"
         raise ConfigError(f'no statement names the parameter "{unused[0]}"', hint=hint)
     return steps
 
 
-def _placeholders(text: str) -> frozenset[str] | None:
-    """The names and numbers of a statement's placeholders; None where it cannot be read."""
-    from lakesql.sql import parse
+def _statement(text: str) -> sql.Statement | None:
+    """The statement; None where it cannot be read, which running it will say better."""
+    from lakesql import sql
 
     try:
-        return frozenset(p.key for p in parse(text).placeholders)
+        return sql.parse(text)
     except Error:
         return None
 
 
-def _bound(parameters: Mapping[str, Any], keys: frozenset[str] | None) -> Parameters:
-    """The parameters a statement names: by name, or in order where it numbers them."""
-    if keys is None:
-        return parameters
+def _bound(parameters: Mapping[str, Any], keys: frozenset[str]) -> Parameters:
+    """The parameters a statement names: by name, or in order where it numbers them. None for none."""
     numbers = [str(number) for number in range(1, len(keys) + 1)]
     if keys and keys == set(numbers) and keys <= parameters.keys():
         return [parameters[number] for number in numbers]

@@ -244,6 +244,15 @@ def test_several_results_have_a_blank_line_between(run: Run, format_name: str) -
     assert run("-c", "SELECT 1; SET a = 1; SELECT 2", "--format", format_name).out == one + b"\n" + one
 
 
+def test_plans_are_text_and_not_a_table(run: Run, answers: dict[str, Any]) -> None:
+    answers["EXPLAIN SELECT 1"] = lambda _: pa.table({"plan_type": ["logical\x1b", "physical"], "plan": ["Project\n  Scan a\x07\n", "Exec"]})
+    answers["EXPLAIN PRUNING SELECT 1"] = lambda _: pa.table({"plan": ["t: version 3", "  kept  " + "x" * 200]})
+    for terminal in (False, True):
+        ran = run("-c", "EXPLAIN SELECT 1; EXPLAIN PRUNING SELECT 1", terminal=terminal)
+        assert ran.out.decode() == "logical\\x1b\n  Project\n    Scan a\\x07\n\nphysical\n  Exec\n\nt: version 3\n  kept  " + "x" * 200 + "\n"
+    assert run("-c", "EXPLAIN PRUNING SELECT 1", "--format", "csv").out.startswith(b"plan\nt: version 3\n")
+
+
 def test_a_terminal_gets_the_same_csv_and_a_shorter_table(run: Run, answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     answers["MANY"] = lambda _: pa.table({"n": range(50), "t": ["some text"] * 50})
     assert run("-c", "MANY", "--format", "csv", terminal=True).out == run("-c", "MANY", "--format", "csv").out

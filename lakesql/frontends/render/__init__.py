@@ -62,6 +62,9 @@ FORMATS: dict[str, Format] = {
     )
 }
 
+PLAN = Format("plan", "plan", ())
+"""What `table` becomes for EXPLAIN. Not a format to ask for."""
+
 
 def format_of_file(path: str) -> Format | None:
     """The format the ending of a file's name means, None where it means none."""
