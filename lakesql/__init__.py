@@ -47,7 +47,8 @@ from lakesql.errors import (
 
 if TYPE_CHECKING:
     from lakesql.config import Config
-    from lakesql.frontends.dbapi import Connection, Cursor, connect
+    from lakesql.frontends.cursor import Cursor
+    from lakesql.frontends.dbapi import Connection, connect
     from lakesql.frontends.typecodes import (
         BINARY,
         DATETIME,
@@ -81,7 +82,7 @@ _PLACES = {
     "Binary": _TYPE_CODES,
     "Config": "lakesql.config",
     "Connection": "lakesql.frontends.dbapi",
-    "Cursor": "lakesql.frontends.dbapi",
+    "Cursor": "lakesql.frontends.cursor",
     "Date": _TYPE_CODES,
     "DateFromTicks": _TYPE_CODES,
     "PinnedSnapshot": "lakesql.result",

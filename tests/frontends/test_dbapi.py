@@ -14,7 +14,8 @@ import pytest
 
 import lakesql
 from lakesql.errors import StorageError
-from lakesql.frontends.dbapi import Connection, Cursor
+from lakesql.frontends.cursor import Cursor
+from lakesql.frontends.dbapi import Connection
 from lakesql.frontends.typecodes import TypeCode
 from lakesql.result import Result
 
