@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predicate": {"errors"},
     "table": {"errors", "relation", "predicate", "storage"},
     "pruning": {"errors", "predicate"},
-    "formats": BASE | CONTRACTS | {"storage", "pruning"},
+    "avro": BASE | {"storage"},
+    "formats": BASE | CONTRACTS | {"storage", "pruning", "avro"},
     "variant": {"errors"},
-    "engines": BASE | CONTRACTS | {"storage", "stores", "variant"},
+    "engines": BASE | CONTRACTS | {"storage", "stores", "variant", "avro"},
     "catalogs": STORAGE | CONTRACTS | {"config", "stores", "formats"},
     "sql": {"errors", "table"},
     "travel": {"errors", "table"},
@@ -51,11 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 """What each part may import besides itself; parts are the modules and folders directly below the package, and `lakesql` is the package itself."""
 
 WRAPPED_BY = {
-    "datafusion": {"engines/datafusion"},
+    "datafusion": {"engines/datafusion", "avro/decode.py"},
     "google": {"engines/datafusion"},
     "sqlglot": {"sql"},
     "obstore": {"object_storage.py"},
-    "pyroaring": {"formats/delta"},
+    "pyroaring": {"formats/delta", "formats/iceberg"},
     "prompt_toolkit": {"frontends/shell"},
 }
 """Where a heavy library may be imported."""

@@ -1,0 +1,171 @@
+"""Avro files -> Arrow tables, by the engine's own reader: the one module of this package that imports DataFusion, when the first file is read.
+
+What DataFusion 55 must be helped with:
+
+- A record without fields (the partition of an unpartitioned table) is an error. It takes no bytes, so in a copy of the file that one type is called `null`.
+- A file that was cut off is read without its end: `container.row_count` finds that first, and the rows that come are counted.
+- Records that end before their block does make it spin for ever. Decoding has a deadline; the thread that spins is given up.
+- Rows come in the file's order from one partition only, so each file is its own scan, and files are read side by side.
+
+Local files are read in place. Files of object stores come through the storage, whose size limit and errors hold, and are put down in a temporary folder while
+they are decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+import pyarrow as pa
+
+from lakesql.avro.container import Content, Header, header_bytes, header_of, row_count
+from lakesql.avro.matching import Match, plan, shaped
+from lakesql.errors import Error, MetadataError
+from lakesql.location import engine_url, is_local
+from lakesql.storage import Storage
+
+Wanted: TypeAlias = "pa.Schema | Callable[[Header], pa.Schema]"
+"""The columns to read, or what makes them of a file's header."""
+
+_BATCH_ROWS = 65_536
+_DEADLINE_S = 30.0
+_BYTES_PER_S = 1 << 20
+"""A thirtieth of what a slow machine decodes."""
+_SCHEMAS_KEPT = 512
+_known: dict[bytes, pa.Schema] = {}
+
+T = TypeVar("T")
+
+
+def read_header(storage: Storage, path: str) -> Header:
+    """What a file says of itself. Raises MetadataError, MissingFileError, UnsupportedFeatureError."""
+    with Content(storage, path) as content:
+        return header_of(content)
+
+
+def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME) -> pa.Table:
+    """The wanted columns of every record, in the order of the file; a field the file lacks is null.
+
+    Types may be wider than the file's, or other units; timestamps are taken as UTC or as local time, as the wanted type says. Raises MetadataError for a file
+    that is no sound Avro container or does not fit, MissingFileError for one that is gone, UnsupportedFeatureError for a codec that is not read.
+    """
+    with Content(storage, path) as content:
+        header = header_of(content)
+        rows = row_count(content, header)
+        schema = wanted(header) if callable(wanted) else wanted
+        sound = without_empty_records(header.schema)
+        if rows == 0:
+            return schema.empty_table()
+        if sound == header.schema and is_local(path):
+            return _decoded(path, path, header, sound, schema, match, rows, content.size_bytes)
+        with tempfile.TemporaryDirectory(prefix="lakesql-avro-") as folder:
+            copy = os.path.join(folder, "copy.avro")
+            with open(copy, "wb") as out:
+                out.write(header_bytes(header, sound))
+                for at in range(header.size_bytes, content.size_bytes, 8 << 20):
+                    out.write(content.read(at, min(8 << 20, content.size_bytes - at)))
+            return _decoded(copy, path, header, sound, schema, match, rows, content.size_bytes)
+
+
+def read_all(storage: Storage, paths: Sequence[str], wanted: Wanted, match: Match = Match.NAME) -> list[pa.Table]:
+    """`read` of several files side by side, in the order of `paths`. The first error, in that order, is raised."""
+    if len(paths) <= 1:
+        return [read(storage, path, wanted, match) for path in paths]
+    workers = min(len(paths), os.cpu_count() or 1) if is_local(paths[0]) else min(len(paths), 16)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda path: read(storage, path, wanted, match), paths))
+
+
+def without_empty_records(schema: Any) -> Any:
+    """The schema with `null` for every record that has no fields, which takes as many bytes: none.
+
+    >>> without_empty_records({"type": "record", "name": "e", "fields": [{"name": "p", "type": {"type": "record", "name": "r", "fields": []}}]})["fields"]
+    [{'name': 'p', 'type': 'null'}]
+    """
+    if isinstance(schema, list):
+        return [without_empty_records(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "record" and schema.get("fields") == []:
+        return "null"
+    return {key: without_empty_records(value) if key in ("type", "items", "values", "fields") else value for key, value in schema.items()}
+
+
+def _decoded(place: str, path: str, header: Header, schema: Any, wanted: pa.Schema, match: Match, rows: int, size_bytes: int) -> pa.Table:
+    """The wanted columns of the file at `place`, which is, or is a copy of, the one at `path`."""
+    try:
+        held = _held(orjson.dumps(schema), place)
+        node = plan(schema, held, wanted, match, path)
+        if not node.asked:
+            return shaped([], [], node, wanted, rows, path)
+        asked = pa.schema(list(node.asked))
+        batches = _within(lambda: _scan(place, asked), _DEADLINE_S + size_bytes / _BYTES_PER_S, path)
+    except (Error, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the decoder is no Exception
+        raise MetadataError(f'"{path}" cannot be decoded: {_words(error)}', hint="the file is damaged, or its header does not describe it") from error
+    table = pa.Table.from_batches(batches, asked)
+    if table.num_rows != rows:
+        raise MetadataError(f'"{path}": its blocks hold {table.num_rows:,} records; they say {rows:,}')
+    columns = [_one(column) for column in table.columns]
+    return shaped(columns, asked.names, node, wanted, rows, path)
+
+
+def _scan(place: str, asked: pa.Schema) -> list[pa.RecordBatch]:
+    batches: list[pa.RecordBatch] = _context().read_avro(engine_url(place), schema=asked, file_extension="").collect()
+    return batches
+
+
+def _held(schema: bytes, place: str) -> pa.Schema:
+    """The Arrow schema the decoder makes of a writer's schema, asked once for each: files of one table share few."""
+    held = _known.get(schema)
+    if held is None:
+        held = _context().read_avro(engine_url(place), file_extension="").schema()
+        if len(_known) >= _SCHEMAS_KEPT:
+            _known.clear()
+        _known[schema] = held
+    return held
+
+
+@cache
+def _context() -> Any:
+    from datafusion import SessionConfig, SessionContext  # slow to load, and not needed until a file is read
+
+    settings = {"datafusion.execution.target_partitions": "1", "datafusion.execution.batch_size": str(_BATCH_ROWS)}
+    return SessionContext(SessionConfig(settings))
+
+
+def _within(work: Callable[[], T], seconds: float, path: str) -> T:
+    """The result of work, in a thread that is given up after so many seconds. Raises MetadataError then."""
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # carried to the caller's thread
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="lakesql-avro")
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise MetadataError(f'"{path}" could not be decoded in {seconds:.0f} s: its records do not fill their blocks', hint="the file is damaged")
+    return done[0]
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def _words(error: BaseException) -> str:
+    return str(error).replace("DataFusion error: ", "").replace("Arrow error: ", "").split("\n")[0][:300]
