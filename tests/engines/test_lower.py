@@ -253,3 +253,21 @@ def test_views_are_only_for_the_engine(tmp_path: Path, run: Runner) -> None:
     path = write(tmp_path, "f.parquet", pa.table({"s": ["x"], "b": [b"y"], "l": [["z"]]}, schema=schema))
     assert as_views(schema).types[:2] == [pa.string_view(), pa.binary_view()]
     assert run("SELECT * FROM t", {"t": (schema, Files(files(path), schema))}).schema == schema
+
+
+def test_a_struct_field_through_a_union_with_deletes(tmp_path: Path, run: Runner) -> None:
+    """The rule that pushes a struct's field towards the files trips over this plan; the statement must not."""
+    held = pa.table({"col-1": [1, 2], "col-2": [{"o": "x"}, {"o": "y"}]})
+    paths = [write(tmp_path, f"f{i}.parquet", held) for i in range(3)]
+    physical = pa.schema([("col-1", pa.int64()), ("col-2", pa.struct([("o", pa.string())]))])
+    logical = pa.struct([("os", pa.string())])
+    days = pa.table({"day": pa.array([1, 2], pa.int32())})
+    deletes = Batches.of(pa.table({"path": [paths[2]], "position": pa.array([0], pa.int64())}))
+    marked = WithoutPositions(Files(files(*paths[1:]), physical, constants=days, file_path="f", row_index="r"), deletes, "f", "r")
+    clean = Files(files(paths[0]), physical, constants=days.slice(0, 1))
+    renamed = tuple((Col("day"), Col("col-1"), Relabel(Col("col-2"), logical)))
+    relation = Union(tuple(Project(i, ("day", "id", "device"), renamed) for i in (clean, marked)))
+    schema = pa.schema([("day", pa.int32()), ("id", pa.int64()), ("device", logical)])
+    got = run("SELECT device['os'] AS os, count(*) AS n FROM t WHERE day >= 1 GROUP BY device['os'] ORDER BY os", {"t": (schema, relation)})
+    assert got.to_pylist() == [{"os": "x", "n": 2}, {"os": "y", "n": 3}]
+    assert [r["id"] for r in run("SELECT id FROM t WHERE device['os'] = 'y'", {"t": (schema, relation)}).to_pylist()] == [2, 2, 2]

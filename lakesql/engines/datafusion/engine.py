@@ -30,6 +30,8 @@ _SETTINGS = {
     "datafusion.execution.parquet.coerce_int96": "us",
     # Otherwise a scalar subquery hides its scans from `bind`.
     "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery": "false",
+    # A struct's field, read through a union, can trip the rule that reads only that field (push_down_leaf_projections); the plan without it is as right.
+    "datafusion.optimizer.skip_failed_rules": "true",
     "datafusion.execution.time_zone": "UTC",
 }
 

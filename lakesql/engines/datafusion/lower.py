@@ -55,6 +55,8 @@ _FILE = "__lakesql_file"
 _KEY = "__lakesql_key"
 _POSITION = "__lakesql_position"
 _REPARTITIONS = 4
+"""Only a bare file_row_index() or input_file_name() is pushed into the source; merged into an expression above it, it could not be evaluated. A repartitioning
+keeps the two projections apart."""
 _STAT_THREADS = 16
 _ROWS_PER_BATCH = 8192
 
@@ -82,7 +84,6 @@ class Lowering:
             case Project(input_, names, expressions):
                 frame = self.frame(input_)
                 if isinstance(input_, Files) and input_.row_index is not None and any(not isinstance(e, Col) for e in expressions):
-                    # Only a bare file_row_index() is pushed into the source. Merged into a CASE above it, it could not be evaluated; a repartitioning keeps them apart.
                     frame = frame.repartition(_REPARTITIONS)
                 return frame.select(*(_named(_expression(e, frame), e, n) for n, e in zip(names, expressions, strict=True)))
             case Filter(input_, where):
@@ -123,10 +124,6 @@ class Lowering:
     def _group(self, files: Files, rows: list[int], paths: list[str], held: pa.Schema, wanted: pa.Schema | None, key: str | None) -> DataFrame:
         """The files at `rows`, read as `held` and renamed to `wanted`, with constants, path and row index as the node asks."""
         constants = files.constants.take(pa.array(rows)) if files.constants is not None else None
-        if wanted is None:
-            columns = [column(n) for n in held.names]
-        else:
-            columns = [_as_wanted(h, w) for h, w in zip(held, wanted, strict=True)]
         extra = [f.file_row_index().alias(files.row_index)] if files.row_index is not None else []
         if files.file_path is not None and (prefix := common_prefix(paths)) is not None:
             extra.insert(0, f.concat(lit(prefix), f.input_file_name()).alias(files.file_path))
@@ -138,19 +135,30 @@ class Lowering:
             extra.append(f.input_file_name().alias(key))
             names = [*names, key]
         if constants is None or constants.num_columns == 0:
-            return _ordered(self._scan(paths, held).select(*columns, *extra), names)
+            return _ordered(self._read(paths, held, wanted, extra), names)
         codes, distinct, groups = distinct_rows(constants, len(paths))
         if groups <= UNION_LIMIT:
             frames = []
             for number in range(groups):
                 chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
                 literals = [literal(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
-                frames.append(_ordered(self._scan(chosen, held).select(*columns, *literals, *extra), names))
+                frames.append(_ordered(self._read(chosen, held, wanted, [*literals, *extra]), names))
             return self._union(frames)
         known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
-        scan = self._scan(paths, held).select(*columns, *extra, f.input_file_name().alias(_FILE + "_here"))
+        scan = self._read(paths, held, wanted, [*extra, f.input_file_name().alias(_FILE + "_here")])
         joined = self._table(known).join(scan, how="inner", left_on=[_FILE], right_on=[_FILE + "_here"])
         return _ordered(joined, names)
+
+    def _read(self, paths: Sequence[str], held: pa.Schema, wanted: pa.Schema | None, extra: Sequence[Expr]) -> DataFrame:
+        """A scan of files as `held`, its columns renamed to `wanted`, and `extra` expressions, which the source itself may have to evaluate."""
+        scan = self._scan(paths, held)
+        if wanted is None:
+            return scan.select(*(column(n) for n in held.names), *extra)
+        columns = [_as_wanted(h, w) for h, w in zip(held, wanted, strict=True)]
+        if not extra:
+            return scan.select(*columns)
+        apart = scan.select(*(column(n) for n in held.names), *extra).repartition(_REPARTITIONS)
+        return apart.select(*columns, *(column(n) for n in apart.schema().names[len(held) :]))
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
         for path in paths[:1]:
@@ -197,11 +205,13 @@ class Lowering:
         absent = [n for n in counted.schema.names if n not in groups.column_names]
         nulls = [literal(pa.scalar(None, strip(counted.schema.field(n).type))).alias(n) for n in absent]
         counts = counted.row_counts.to_pylist()
-        if not counts:
+        if not any(counts):
             return self._table(_plain(counted.schema).empty_table())
         if len(counts) <= UNION_LIMIT:
             frames = []
             for number, count in enumerate(counts):
+                if count == 0:  # the engine would take the literal for the group's least and greatest value all the same
+                    continue
                 literals = [literal(groups.column(n)[number]).alias(n) for n in groups.column_names]
                 blank = self._context.read_batches([pa.record_batch({_FILE: pa.nulls(count)})])
                 frames.append(_ordered(blank.select(*literals, *nulls), counted.schema.names))
