@@ -152,8 +152,10 @@ class Snapshot(Protocol):
         """How the rows of `files` come about, with at least the named columns under their logical names and types. Reads no data file."""
         ...
 
-    # A snapshot may also offer `explain_missing(error: MissingFileError) -> Error`: the error to raise in place of one that an engine met while it read this snapshot's
-    # files, telling a version whose files were cleaned up from a table that lost one. It may read metadata.
+    # A snapshot may also offer
+    #   explain_missing(error: MissingFileError) -> Error    the error to raise in place of one that an engine met while it read this snapshot's files: tells a
+    #                                                        version whose files were cleaned up from a table that lost one. May read metadata.
+    #   notices -> tuple[str, ...]                           what the user should know of this state, such as that the newest commits may be missing.
 
 
 @runtime_checkable

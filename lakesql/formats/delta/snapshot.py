@@ -64,6 +64,11 @@ class DeltaSnapshot:
         return self._place.timeline.committed_at_us(self.state.version, self.features)
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """See Snapshot: what the user should know of the protocol."""
+        return self.features.warnings
+
+    @property
     def states(self) -> States:
         """The table's log."""
         return self._place.states

@@ -5,28 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from lakesql.errors import NoSuchVersionError, UnknownTableError, did_you_mean
+from lakesql.errors import ConfigError, NoSuchVersionError, UnknownTableError, did_you_mean
 from lakesql.formats.delta.metadata import METADATA
 from lakesql.formats.delta.moved import Moved
 from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
 from lakesql.formats.delta.states import Kept, States
-from lakesql.formats.delta.timeline import Timeline
+from lakesql.formats.delta.timeline import Clock, Timeline
 from lakesql.relation import Relation
 from lakesql.storage import Storage
 from lakesql.table import At, AtTime, AtVersion, Latest
 
 _SNAPSHOTS_KEPT = 8
+_COMMIT_TIMES = "commit_times"
 
 
 class DeltaTable:
-    """See Table."""
+    """See Table. options: commit_times (see Clock). Raises ConfigError for others."""
 
     format = "delta"
 
     def __init__(self, storage: Storage, location: str, options: Mapping[str, str]) -> None:
         self.location = location
         states = States(storage, location)
-        self._place = Place(states, Timeline(storage, states.log), Moved(storage, location))
+        self._place = Place(states, Timeline(storage, states.log, _clock(options)), Moved(storage, location))
         self._snapshots: Kept[DeltaSnapshot] = Kept(_SNAPSHOTS_KEPT)
 
     def snapshot(self, at: At) -> DeltaSnapshot:
@@ -63,3 +64,14 @@ class DeltaTable:
         raise NoSuchVersionError(
             f'no such version "{at.text}": versions of a Delta table are numbers, the latest is {latest}', hint="Delta tables have no tags or branches"
         )
+
+
+def _clock(options: Mapping[str, str]) -> Clock:
+    for name in options:
+        if name != _COMMIT_TIMES:
+            raise ConfigError(f'reading Delta tables has no option "{name}"', hint=did_you_mean(name, [_COMMIT_TIMES]))
+    value = options.get(_COMMIT_TIMES, Clock.FILE.value)
+    try:
+        return Clock(value)
+    except ValueError as error:
+        raise ConfigError(f'{_COMMIT_TIMES} is "{value}"; expected {" or ".join(c.value for c in Clock)}') from error

@@ -8,6 +8,7 @@ Spark's DeltaHistoryManager for the adjustment.
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import threading
 from collections.abc import Sequence
 
@@ -15,25 +16,38 @@ from lakesql.errors import ExpiredVersionError, MetadataError, NoSuchVersionErro
 from lakesql.formats.delta.commits import first_action, read_actions
 from lakesql.formats.delta.features import Features
 from lakesql.formats.delta.log import Listing, list_log, oldest_readable
+from lakesql.formats.delta.replay import in_parallel
 from lakesql.storage import Entry, Storage
 from lakesql.table import AtTime
 
 _HEAD_BYTES = 4096
 """commitInfo comes first in a commit with in-commit timestamps, so that its beginning is enough as a rule."""
 
+_IN_COMMIT, _WRITERS_CLOCK = "inCommitTimestamp", "timestamp"
+_YEAR_10000_MS = 253402300800000
 _MILLISECOND_US = 1000
 _LOOK_BACK = 100
 """Versions looked at before the one asked for, so that adjusted times come out as they do from the table's start (as Spark does)."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
+class Clock(enum.Enum):
+    """What tells the time of commits that carry no in-commit timestamp."""
+
+    FILE = "file"
+    """The commit file's modification time, as the protocol has it."""
+    COMMIT_INFO = "commit_info"
+    """The writer's own clock, `commitInfo.timestamp`: for tables that were copied, whose file times are those of the copying. Only by the user's choice."""
+
+
 class Timeline:
     """The commit times of one table. What commits say of their own time is kept: commits do not change."""
 
-    def __init__(self, storage: Storage, log: str) -> None:
+    def __init__(self, storage: Storage, log: str, clock: Clock = Clock.FILE) -> None:
         self._storage = storage
         self._log = log
-        self._recorded: dict[tuple[str, int, int], int] = {}
+        self._clock = clock
+        self._recorded: dict[tuple[str, str, int, int], int] = {}
         self._lock = threading.Lock()
 
     def committed_at_us(self, version: int, features: Features) -> int | None:
@@ -44,7 +58,7 @@ class Timeline:
 
     def times(self, versions: Sequence[int], listing: Listing, features: Features) -> list[int]:
         """The commit times of these versions, all of them in `listing`, which should begin some versions before the first."""
-        adjusted = _adjusted(listing)
+        adjusted = {} if all(_is_recorded(v, features) for v in versions) else self._adjusted(listing)
         return [self._record(v, listing.commits[v]) if _is_recorded(v, features) else adjusted[v] for v in versions]
 
     def version_at(self, at: AtTime, latest: int, features: Features) -> int:
@@ -65,7 +79,7 @@ class Timeline:
         if recorded and (not by_file or self._begins_before(at.instant_us, recorded[0], features, listing)):
             found = self._search(recorded, at.instant_us, listing)
         else:
-            adjusted = _adjusted(listing)
+            adjusted = self._adjusted(listing)
             found = max((v for v in by_file if adjusted[v] <= at.instant_us), default=None)
         first_us, last_us = self.times([versions[0], versions[-1]], listing, features)
         if found is None:
@@ -94,16 +108,32 @@ class Timeline:
                 high = middle
         return versions[low - 1] if low else None
 
-    def _record(self, version: int, entry: Entry) -> int:
-        """The commit's own time. Raises MetadataError where it has none."""
-        key = (entry.path, entry.size_bytes, entry.modified_us)
+    def _record(self, version: int, entry: Entry, field: str = _IN_COMMIT) -> int:
+        """The commit's own time, by that field of commitInfo. Raises MetadataError where it has none."""
+        key = (field, entry.path, entry.size_bytes, entry.modified_us)
         with self._lock:
             known = self._recorded.get(key)
         if known is None:
-            known = _recorded_us(self._storage, entry)
+            known = _recorded_us(self._storage, entry, field)
             with self._lock:
                 self._recorded[key] = known
         return known
+
+    def _adjusted(self, listing: Listing) -> dict[int, int]:
+        """The clock's times, moved up so that they rise by at least a millisecond from version to version."""
+        versions = sorted(listing.commits)
+        if self._clock is Clock.COMMIT_INFO:
+            in_parallel(lambda v: self._record(v, listing.commits[v], _WRITERS_CLOCK), versions)
+            told = {v: self._record(v, listing.commits[v], _WRITERS_CLOCK) for v in versions}
+        else:
+            # Delta's clock counts milliseconds; stores may give more digits.
+            told = {v: listing.commits[v].modified_us // _MILLISECOND_US * _MILLISECOND_US for v in versions}
+        times: dict[int, int] = {}
+        earliest = 0
+        for version in versions:
+            times[version] = max(told[version], earliest)
+            earliest = times[version] + _MILLISECOND_US
+        return times
 
     def _before_first(self, at: AtTime, oldest: int, first_us: int, last_us: int, latest: int) -> Exception:
         words = f"{at.text} is before the first commit"
@@ -126,27 +156,14 @@ def _is_recorded(version: int, features: Features) -> bool:
     return features.in_commit_timestamps and version >= (features.ict_enablement_version or 0)
 
 
-def _adjusted(listing: Listing) -> dict[int, int]:
-    """File times that rise by at least a millisecond from version to version."""
-    times: dict[int, int] = {}
-    earliest = 0
-    for version in sorted(listing.commits):
-        # Delta's clock counts milliseconds; stores may give more digits.
-        modified_us = listing.commits[version].modified_us // _MILLISECOND_US * _MILLISECOND_US
-        times[version] = max(modified_us, earliest)
-        earliest = times[version] + _MILLISECOND_US
-    return times
-
-
-def _recorded_us(storage: Storage, entry: Entry) -> int:
+def _recorded_us(storage: Storage, entry: Entry, field: str) -> int:
     head = storage.read_range(entry.path, 0, min(_HEAD_BYTES, entry.size_bytes))
     action = first_action(head, entry.path)
     if action is None or action[0] != "commitInfo":
         infos = read_actions(storage.read(entry.path), entry.path, frozenset({"commitInfo"}))
         action = next(infos, None)
-    recorded_ms = action[1].get("inCommitTimestamp") if action is not None else None
-    if not isinstance(recorded_ms, int) or isinstance(recorded_ms, bool) or not 0 <= recorded_ms < 253402300800000:
-        raise MetadataError(
-            f"{entry.path}: in-commit timestamps are on, but commitInfo.inCommitTimestamp is {recorded_ms!r}", hint="ask for a version by number"
-        )
+    recorded_ms = action[1].get(field) if action is not None else None
+    if not isinstance(recorded_ms, int) or isinstance(recorded_ms, bool) or not 0 <= recorded_ms < _YEAR_10000_MS:
+        why = "in-commit timestamps are on" if field == _IN_COMMIT else "the option commit_times is commit_info"
+        raise MetadataError(f"{entry.path}: {why}, but commitInfo.{field} is {recorded_ms!r}", hint="ask for a version by number")
     return recorded_ms * _MILLISECOND_US

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from formats.delta.log_maker import START_US, Action, Log, add, metadata, parquet, protocol
-from lakesql.errors import ExpiredVersionError, MetadataError, NoSuchVersionError, UnsupportedFeatureError
+from lakesql.errors import ConfigError, ExpiredVersionError, MetadataError, NoSuchVersionError, UnsupportedFeatureError
+from lakesql.formats.delta.table import DeltaTable
 from lakesql.formats.delta.timeline import instant_text
 from lakesql.table import AtTime, AtVersion, Latest
 
@@ -175,3 +176,53 @@ def test_instants_as_text() -> None:
     instant = dt.datetime(2026, 11, 24, 1, 33, 6, 744_000, dt.UTC)
     assert instant_text(int(instant.timestamp() * 1000) * 1000) == "2026-11-24 01:33:06.744 UTC"
     assert instant_text(1) == "1970-01-01 00:00:00.000001 UTC"
+
+
+# By the writers' clocks, on request ----------------------------------------------------------------------------------------------------------------
+
+
+def copied() -> Log:
+    """A table that was copied: file times say when, in no order."""
+    log = Log()
+    for number in range(4):
+        head = [protocol(), metadata()] if number == 0 else []
+        log.commit({"commitInfo": {"timestamp": (START_US + number * HOUR) // 1000}}, *head, add(f"f{number}"), at_us=START_US + 1000 * HOUR - number)
+    return log
+
+
+def by_writers(log: Log) -> DeltaTable:
+    return DeltaTable(log.storage, log.root, {"commit_times": "commit_info"})
+
+
+def test_the_writers_clock() -> None:
+    table = by_writers(copied())
+    assert table.snapshot(at(START_US + 2 * HOUR)).version == "2"
+    assert table.snapshot(AtVersion("1")).committed_at_us == START_US + HOUR
+    with pytest.raises(NoSuchVersionError, match="before the first commit"):
+        copied().table.snapshot(at(START_US + 2 * HOUR))
+
+
+def test_the_writers_clock_where_a_writer_had_none() -> None:
+    log = copied().commit(add("g"))
+    with pytest.raises(MetadataError, match=r"the option commit_times is commit_info, but commitInfo.timestamp is None"):
+        by_writers(log).snapshot(at(START_US))
+
+
+def test_recorded_times_need_no_other_clock() -> None:
+    log = ict(3)
+    assert by_writers(log).snapshot(at(START_US + HOUR)).version == "1"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"commit_time": "file"}, 'did you mean "commit_times"'), ({"commit_times": "mtime"}, "expected file or commit_info")]
+)
+def test_options_that_are_none(options: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        DeltaTable(Log().storage, "/lake/t", options)
+
+
+def test_notices() -> None:
+    log = Log().create(delta__coordinatedCommits__commitCoordinator_preview="x")
+    assert log.table.snapshot(Latest()).notices == ()
+    log = Log().commit(protocol(), {"metaData": metadata()["metaData"] | {"configuration": {"delta.coordinatedCommits.commitCoordinator-preview": "dynamodb"}}})
+    assert "may be stale" in log.table.snapshot(Latest()).notices[0]
