@@ -37,7 +37,8 @@ class ColumnMatch(enum.Enum):
     BY_NAME = "name"
     """By exact name, nested fields too."""
     BY_ID = "id"
-    """By `PARQUET:field_id` in the field's metadata, nested fields too; a file without any ids falls back to names only where the node says so."""
+    """By `PARQUET:field_id` in the field's metadata, nested fields too; a file without any ids falls back to names only where the node says so. A wanted
+    field that has no id itself (row ids that a writer put down) is found by name."""
 
 
 VARIANT_AS_JSON = {b"lakesql.variant": b"json"}

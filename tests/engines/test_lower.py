@@ -164,6 +164,15 @@ def test_files_without_ids(tmp_path: Path, run: Runner) -> None:
     assert run("SELECT * FROM t", {"t": (IDS, Files(files(path), wanted, match=ColumnMatch.BY_ID, fallback_by_name=True))}).to_pylist() == [{"id": 1}]
 
 
+def test_a_column_without_an_id_among_columns_with_ids(tmp_path: Path, run: Runner) -> None:
+    """Row ids that a writer put down have a name alone."""
+    held = pa.schema([with_id("old", pa.int64(), 1), pa.field("_row-id", pa.int64())])
+    path = write(tmp_path, "f.parquet", pa.table({"old": [5], "_row-id": [77]}, schema=held))
+    wanted = pa.schema([with_id("id", pa.int64(), 1), pa.field("_row-id", pa.int64())])
+    plain = pa.schema([("id", pa.int64()), ("_row-id", pa.int64())])
+    assert run("SELECT * FROM t", {"t": (plain, Files(files(path), wanted, match=ColumnMatch.BY_ID))}).to_pylist() == [{"id": 5, "_row-id": 77}]
+
+
 # Deletes ---------------------------------------------------------------------------------------------------------------------------------------------
 
 

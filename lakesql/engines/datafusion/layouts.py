@@ -94,11 +94,12 @@ def _layout(path: str, wanted: pa.Schema, held: pa.Schema, match: ColumnMatch, f
 
 def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], by_id: bool) -> list[pa.Field]:
     """The wanted fields under the names they have among the held ones; one that is not there gets a name nobody has."""
-    known = {key: f for f in held if (key := field_id(f) if by_id else f.name) is not None}
-    taken = {f.name for f in held}
+    known = {id_: f for f in held if (id_ := field_id(f)) is not None}
+    by_name = {f.name: f for f in held}
+    taken = set(by_name)
     fields = []
     for field in wanted:
-        found = known.get(field_id(field) if by_id else field.name)
+        found = by_name.get(field.name) if not by_id or field_id(field) is None else known.get(field_id(field))
         if found is not None:
             fields.append(pa.field(found.name, _match_field(field, found, by_id)))
             continue
