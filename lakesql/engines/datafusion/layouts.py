@@ -99,7 +99,8 @@ def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], by_id: bool) ->
     taken = set(by_name)
     fields = []
     for field in wanted:
-        found = by_name.get(field.name) if not by_id or field_id(field) is None else known.get(field_id(field))
+        id_ = field_id(field) if by_id else None
+        found = by_name.get(field.name) if id_ is None else known.get(id_)
         if found is not None:
             fields.append(pa.field(found.name, _match_field(field, found, by_id)))
             continue

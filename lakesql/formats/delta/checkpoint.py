@@ -23,6 +23,7 @@ from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.actions import ADD_FIELDS, Metadata, adds_table, metadata_of
 from lakesql.formats.delta.blocks import Block, MemoryBlock, PathInStats, concat
 from lakesql.formats.delta.commits import read_actions
+from lakesql.formats.delta.hint import HINT_NAME, Hint
 from lakesql.formats.delta.log import Checkpoint
 from lakesql.formats.delta.parquet_actions import ActionsFile
 from lakesql.formats.delta.paths import normal_paths
@@ -38,7 +39,7 @@ _TEXT_ROWS = 16_384
 
 @dataclass(frozen=True)
 class SmallActions:
-    """The actions of a checkpoint that are no files. sidecars: names in `_sidecars/`; files: how many files were read to know all this."""
+    """The actions of a checkpoint that are no files. sidecars: names in `_sidecars/`."""
 
     protocol: dict[str, Any] | None
     metadata: Metadata | None
@@ -53,17 +54,24 @@ class CheckpointReader:
     Opening reads nothing; what was read is kept. Every method raises MetadataError for a checkpoint that is not one, MissingFileError for a lost sidecar.
     """
 
-    def __init__(self, storage: Storage, log: str, root: str, checkpoint: Checkpoint) -> None:
+    def __init__(self, storage: Storage, log: str, root: str, checkpoint: Checkpoint, hint: Hint | None = None) -> None:
+        """hint: `_last_checkpoint`, which may list the sidecars, so that the main file need not be read for them."""
         self._storage = storage
         self._log = log
         self._root = root
         self.checkpoint = checkpoint
         self._main = [ActionsFile(storage, e.path) for e in checkpoint.files if e.name.endswith(".parquet")]
+        is_meant = hint is not None and hint.v2_name == checkpoint.files[0].name
+        self._hinted = tuple(_sidecar_name(path, HINT_NAME) for path, _ in hint.sidecars or ()) if hint is not None and is_meant else ()
 
     @property
     def files_read(self) -> int:
         """How many files the checkpoint consists of."""
-        return len(self.checkpoint.files) + len(self.small.sidecars)
+        return len(self.checkpoint.files) + len(self._sidecars)
+
+    @property
+    def _sidecars(self) -> tuple[str, ...]:
+        return self._hinted or self.small.sidecars
 
     @cached_property
     def small(self) -> SmallActions:
@@ -81,20 +89,21 @@ class CheckpointReader:
             metadata=metadata_of(collected["metaData"][-1], source) if collected["metaData"] else None,
             txns={str(t.get("appId")): t for t in collected["txn"]},
             domains={str(d.get("domain")): d for d in collected["domainMetadata"]},
-            sidecars=tuple(_sidecar_name(s, source) for s in collected["sidecar"]),
+            sidecars=tuple(_sidecar_name(s.get("path"), source) for s in collected["sidecar"]),
         )
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """The checkpoint's files."""
-        parquet = [*self._main, *(ActionsFile(self._storage, f"{self._log}/{SIDECAR_FOLDER}/{name}") for name in self.small.sidecars)]
+        """The checkpoint's files. They are all in the main file or all in sidecars, so where the hint lists these, the main file is left alone."""
+        main = [] if self._hinted else self._main
+        parquet = [*main, *(ActionsFile(self._storage, f"{self._log}/{SIDECAR_FOLDER}/{name}") for name in self._sidecars)]
         blocks: list[Block] = []
         for file in parquet:
             try:
                 blocks += _blocks_of(file, self._root)
             except MissingFileError as error:
                 raise MissingFileError(f"{error.message}; checkpoint {self.checkpoint.files[0].path} names it", path=file.path, hint=error.hint) from error
-        adds = [fields for name, fields in self._json_actions if name == "add"]
+        adds = [] if self._hinted else [fields for name, fields in self._json_actions if name == "add"]
         if adds:
             blocks.append(MemoryBlock(adds_table(adds, self._root, self.checkpoint.files[0].path)))
         return tuple(blocks)
@@ -223,9 +232,8 @@ def _as_type(column: pa.Array, type_: pa.DataType, path: str, name: str) -> pa.A
         raise MetadataError(f"checkpoint file {path}: add.{name} is {column.type}; expected {type_}") from error
 
 
-def _sidecar_name(fields: dict[str, Any], source: str) -> str:
+def _sidecar_name(path: Any, source: str) -> str:
     """The file's name in `_sidecars/`; writers may give more of the path, which a moved table would make wrong."""
-    path = fields.get("path")
     name = unquote(path.rsplit("/", 1)[-1]) if isinstance(path, str) else ""
     if not name or "/" in name or "\0" in name or name in (".", ".."):
         raise MetadataError(f"{source} names a sidecar {path!r}; expected a file in {SIDECAR_FOLDER}/")

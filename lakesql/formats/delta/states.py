@@ -16,7 +16,7 @@ from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.actions import Change, Metadata, metadata_of, read_change
 from lakesql.formats.delta.blocks import Block
 from lakesql.formats.delta.checkpoint import CheckpointReader
-from lakesql.formats.delta.hint import read_hint
+from lakesql.formats.delta.hint import Hint, read_hint
 from lakesql.formats.delta.json_lines import decode
 from lakesql.formats.delta.log import LOG_FOLDER, Delta, Segment, list_log, segment_for
 from lakesql.formats.delta.replay import ActiveFiles, Lazy, LiveBlock, Others, State, Tail, files_after, in_parallel, reconcile
@@ -80,9 +80,10 @@ class States:
         return self._changes.get(_identity(entry), lambda: read_change(read_immutable(self.storage, entry.path, entry), self.location, entry.path))
 
     def _load(self, version: int | None) -> State:
-        segment = segment_for(self.storage, self.log, version, read_hint(self.storage, self.log))
+        hint = read_hint(self.storage, self.log)
+        segment = segment_for(self.storage, self.log, version, hint)
         key = (segment.version, _segment_identity(segment))
-        state = self._states.get(key, lambda: self._build(segment))
+        state = self._states.get(key, lambda: self._build(segment, hint))
         if version is None and segment.commit is not None:
             self._latest = (state, segment.commit)
         return state
@@ -109,9 +110,9 @@ class States:
         self._latest = (state, listing.commits[newest])
         return state
 
-    def _build(self, segment: Segment) -> State:
+    def _build(self, segment: Segment, hint: Hint | None) -> State:
         tail = reconcile(self._read(segment.deltas))
-        reader = self._reader(segment)
+        reader = self._reader(segment, hint)
         protocol, metadata = self._protocol_and_metadata(segment, tail, reader)
         log_files = len(segment.deltas)
         return State(
@@ -127,12 +128,12 @@ class States:
         in_parallel(self.change, deltas)
         return [self.change(d) for d in deltas]
 
-    def _reader(self, segment: Segment) -> CheckpointReader | None:
+    def _reader(self, segment: Segment, hint: Hint | None) -> CheckpointReader | None:
         checkpoint = segment.checkpoint
         if checkpoint is None:
             return None
         key = tuple(_identity(e) for e in checkpoint.files)
-        return self._checkpoints.get(key, lambda: CheckpointReader(self.storage, self.log, self.location, checkpoint))
+        return self._checkpoints.get(key, lambda: CheckpointReader(self.storage, self.log, self.location, checkpoint, hint))
 
     def _protocol_and_metadata(self, segment: Segment, tail: Tail, reader: CheckpointReader | None) -> tuple[dict[str, Any], Metadata]:
         """From the commits read anyway, else from the version's checksum file, else from the checkpoint."""

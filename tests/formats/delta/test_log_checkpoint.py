@@ -65,6 +65,20 @@ def test_v2_as_json_with_and_without_sidecars() -> None:
     assert log.paths() == ["a", "b"]
 
 
+def test_the_hint_spares_the_main_file_of_a_v2_checkpoint() -> None:
+    name = f"{0:020}.checkpoint.{UUID}.json"
+    log = Log().create(add("a")).file(name, lines(*HEAD, sidecar("one.parquet"))).file("_sidecars/one.parquet", parquet([add("a")]))
+    log.commit(*HEAD, add("b"))
+    log.hint(0, v2Checkpoint={"path": name, "sizeInBytes": 1, "sidecarFiles": [{"path": "one.parquet", "sizeInBytes": 1}]})
+    assert log.paths() == ["a", "b"]
+    assert f"{LOG}/{name}" not in log.storage.reads
+    log.hint(0, v2Checkpoint={"path": name, "sizeInBytes": 1})
+    assert log.paths() == ["a", "b"]
+    assert f"{LOG}/{name}" in log.storage.reads
+    log.hint(0, v2Checkpoint={"path": "another", "sizeInBytes": 1, "sidecarFiles": [{"path": "other.parquet", "sizeInBytes": 1}]})
+    assert log.paths() == ["a", "b"]
+
+
 def test_a_sidecars_folder_in_its_path_is_not_believed() -> None:
     log = with_checkpoint(3, f"{3:020}.checkpoint.{UUID}.json", lines(*HEAD, sidecar("s3://old/place/_delta_log/_sidecars/one.parquet")))
     log.file("_sidecars/one.parquet", parquet([add("b")]))
