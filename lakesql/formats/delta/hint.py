@@ -23,7 +23,8 @@ _LARGEST_VERSION = 2**63 - 1
 class Hint:
     """What `_last_checkpoint` says.
 
-    sidecars: (path, size_bytes) of the V2 checkpoint `v2_name`; None where the hint does not list them (writers drop long lists).
+    sidecars: (path, size_bytes) of the V2 checkpoint `v2_name`; None where the hint does not list them (writers drop long
+    lists) or has no checksum.
     """
 
     version: int
@@ -58,7 +59,9 @@ def parse_hint(content: bytes) -> Hint | None:
     v2 = raw.get("v2Checkpoint")
     if not isinstance(v2, dict) or not isinstance(v2.get("path"), str):
         return Hint(version)
-    return Hint(version, v2["path"].rsplit("/", 1)[-1], _sidecars(v2.get("sidecarFiles")))
+    # Only a signed list is believed: a wrong one would lose files.
+    sidecars = _sidecars(v2.get("sidecarFiles")) if raw.get("checksum") is not None else None
+    return Hint(version, v2["path"].rsplit("/", 1)[-1], sidecars)
 
 
 def checksum_of(raw: dict[str, Any]) -> str:

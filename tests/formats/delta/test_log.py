@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from formats.delta.log_maker import LOG, Log, add, metadata, parquet, protocol, remove
 from lakesql.errors import ExpiredVersionError, MetadataError, NoSuchVersionError, NotATableError
+from lakesql.formats.delta import hint
 from lakesql.formats.delta.hint import Hint, checksum_of, parse_hint, read_hint
 from lakesql.formats.delta.log import CheckpointKind, Segment, list_log, oldest_readable, segment_for
 from lakesql.storage import LocalStorage, MemoryStorage
@@ -134,24 +136,26 @@ def test_the_specifications_checksum_example() -> None:
     assert checksum_of(raw) == "6a92d155a59bf2eecbd4b4ec7fd1f875"
 
 
-def _as_number(digits: str) -> object:
-    from lakesql.formats.delta import hint
-
+def _as_number(digits: str) -> Any:
     return hint._Number(digits)
 
 
+def signed(fields: dict[str, Any]) -> bytes:
+    """A hint with its checksum."""
+    return json.dumps(fields | {"checksum": checksum_of(json.loads(json.dumps(fields), parse_int=_as_number))}).encode()
+
+
 def test_a_hint_that_contradicts_its_checksum_is_ignored() -> None:
-    good = {"version": 4, "size": 10}
-    signed = json.dumps(good | {"checksum": checksum_of(json.loads(json.dumps(good), parse_int=_as_number))})  # type: ignore[arg-type]
-    assert parse_hint(signed.encode()) == Hint(4)
-    assert parse_hint(signed.replace("10", "11").encode()) is None
+    assert parse_hint(signed({"version": 4, "size": 10})) == Hint(4)
+    assert parse_hint(signed({"version": 4, "size": 10}).replace(b"10", b"11")) is None
 
 
 def test_the_hint_names_a_v2_checkpoints_sidecars() -> None:
-    text = {"version": 4, "v2Checkpoint": {"path": f"{4:020}.checkpoint.{UUID}.json", "sidecarFiles": [{"path": "a.parquet", "sizeInBytes": 7}]}}
-    assert parse_hint(json.dumps(text).encode()) == Hint(4, f"{4:020}.checkpoint.{UUID}.json", (("a.parquet", 7),))
-    del text["v2Checkpoint"]["sidecarFiles"]  # type: ignore[attr-defined]
-    assert parse_hint(json.dumps(text).encode()) == Hint(4, f"{4:020}.checkpoint.{UUID}.json", None)
+    name = f"{4:020}.checkpoint.{UUID}.json"
+    listed = {"version": 4, "v2Checkpoint": {"path": name, "sidecarFiles": [{"path": "a.parquet", "sizeInBytes": 7}]}}
+    assert parse_hint(signed(listed)) == Hint(4, name, (("a.parquet", 7),))
+    assert parse_hint(json.dumps(listed).encode()) == Hint(4, name, None)
+    assert parse_hint(signed({"version": 4, "v2Checkpoint": {"path": name}})) == Hint(4, name, None)
 
 
 # Versions ------------------------------------------------------------------------------------------------------------------------------------------

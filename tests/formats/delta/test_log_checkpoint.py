@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from formats.delta.log_maker import ADD, CHECKPOINT, LOG, ROOT, Action, Log, add, metadata, parquet, protocol, remove, vector
+from formats.delta.test_log import signed
 from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.checkpoint import CheckpointReader
 from lakesql.formats.delta.log import Checkpoint, CheckpointKind
@@ -69,13 +70,13 @@ def test_the_hint_spares_the_main_file_of_a_v2_checkpoint() -> None:
     name = f"{0:020}.checkpoint.{UUID}.json"
     log = Log().create(add("a")).file(name, lines(*HEAD, sidecar("one.parquet"))).file("_sidecars/one.parquet", parquet([add("a")]))
     log.commit(*HEAD, add("b"))
-    log.hint(0, v2Checkpoint={"path": name, "sizeInBytes": 1, "sidecarFiles": [{"path": "one.parquet", "sizeInBytes": 1}]})
+    log.file("_last_checkpoint", signed({"version": 0, "v2Checkpoint": {"path": name, "sidecarFiles": [{"path": "one.parquet", "sizeInBytes": 1}]}}))
     assert log.paths() == ["a", "b"]
     assert f"{LOG}/{name}" not in log.storage.reads
     log.hint(0, v2Checkpoint={"path": name, "sizeInBytes": 1})
     assert log.paths() == ["a", "b"]
     assert f"{LOG}/{name}" in log.storage.reads
-    log.hint(0, v2Checkpoint={"path": "another", "sizeInBytes": 1, "sidecarFiles": [{"path": "other.parquet", "sizeInBytes": 1}]})
+    log.file("_last_checkpoint", signed({"version": 0, "v2Checkpoint": {"path": "another", "sidecarFiles": [{"path": "other.parquet", "sizeInBytes": 1}]}}))
     assert log.paths() == ["a", "b"]
 
 
