@@ -55,8 +55,11 @@ class Rows:
     source: str
 
     @staticmethod
-    def of(blobs: pa.Array | pa.ChunkedArray, arity: int, source: str) -> Rows:
-        """The rows in a binary array, whose nulls are absent rows. Raises MetadataError for one of another arity, or too short for its fields."""
+    def of(blobs: pa.Array | pa.ChunkedArray, arity: int, source: str, *, strict: bool = True) -> Rows:
+        """The rows in a binary array, whose nulls are absent rows.
+
+        strict: raises MetadataError for a row of another arity, or too short for its fields; otherwise such rows are absent too.
+        """
         if not 0 <= arity <= _MOST_FIELDS:
             raise MetadataError(f"{source}: a row of {arity} fields")
         array = _large(blobs)
@@ -66,13 +69,17 @@ class Rows:
         data = np.frombuffer(buffer, np.uint8) if buffer is not None and buffer.size else np.zeros(0, np.uint8)
         starts, lengths = offsets[:-1].astype(np.int64), np.diff(offsets)
         short = (lengths < _ARITY_BYTES + fixed_bytes(arity)) & ~absent
-        if short.any():
+        if short.any() and strict:
             size = int(lengths[short][0])
             raise MetadataError(f"{source}: a row of {arity} fields has at least {_ARITY_BYTES + fixed_bytes(arity)} bytes, not {size}")
-        present = starts[~absent]
-        found = _words(data, 4)[present].astype("<u4").byteswap() if len(present) else np.zeros(0, np.uint32)
-        if (found != arity).any():
+        absent = absent | short
+        here = np.flatnonzero(~absent)
+        found = _words(data, 4)[starts[here]].astype("<u4").byteswap() if len(here) else np.zeros(0, np.uint32)
+        other = here[found != arity]
+        if len(other) and strict:
             raise MetadataError(f"{source}: expected a row of {arity} fields, found one of {int(found[found != arity][0])}")
+        if len(other):
+            absent[other] = True
         return Rows(data, np.where(absent, 0, starts + _ARITY_BYTES), np.where(absent, 0, lengths - _ARITY_BYTES), absent, arity, source)
 
     def __len__(self) -> int:
