@@ -10,7 +10,7 @@ from lakesql.sql.tokens import Span, Token, TokenKind
 
 _VERSION_WORDS = frozenset(("VERSION", "SYSTEM_VERSION"))
 _TIME_WORDS = frozenset(("TIMESTAMP", "SYSTEM_TIME", "SYSTEM_TIMESTAMP"))
-_SUFFIX = re.compile(r"@(?:v(\d+)|(\d{17}))$")
+_SUFFIX = re.compile(r"@(?:[vV](\d+)|(\d{17}))$")
 _OPTION = re.compile(r"\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.-]+)\s*=\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^\s,)]+)\s*(,|$)")
 _HINT = re.compile(r"/\*\+\s*OPTIONS\s*\((.*)\)\s*\*/", re.I | re.S)
 

@@ -26,9 +26,11 @@ from lakesql.sql.outline import (
     Reference,
     Relation,
     Select,
+    TypeName,
     Wildcard,
 )
 from lakesql.sql.statement import Mention
+from lakesql.sql.temporal import named_type
 from lakesql.sql.tokens import words
 
 
@@ -240,8 +242,11 @@ class _Resolver:
             case Call(names, arguments):
                 self._visit_group(arguments, scope)
                 return self._called(names, arguments)
-            case Cast(expression=inner):
+            case Cast(expression=inner, type=type_):
                 self._visit(inner, scope)
+                return named_type(type_.text)
+            case TypeName(text):
+                return named_type(text)
             case Wildcard():
                 self._star(piece, scope)
         return None
@@ -256,16 +261,16 @@ class _Resolver:
         return self._type(parts[0]) if len(parts) == 1 else None
 
     def _type(self, expression: Expression) -> pa.DataType | None:
-        """The type of a column or of a field of one, reached by dots and brackets."""
-        first, *others = expression.pieces or (None,)
-        if not isinstance(first, Reference | Group | Call) or not all(isinstance(p, FieldAccess) or (isinstance(p, Group) and p.opener == "[") for p in others):
-            return None
-        return self.found.types.get(expression.pieces[-1])
+        """The type of an expression that is_reached from one operand."""
+        return self.found.types.get(expression.pieces[-1]) if is_reached(expression.pieces) else None
 
     def _called(self, names: tuple[Name, ...], arguments: Group) -> pa.DataType | None:
         """The type of a function that keeps its arguments'; sums of decimals have the largest precision there is."""
         function = names[-1].text.upper()
-        types = {self._type(part) for part in arguments.parts if not all(isinstance(p, Literal) for p in part.pieces)}
+        if function == "DATE_TRUNC" and len(arguments.parts) == 2:
+            truncated = self._type(arguments.parts[1])
+            return truncated if truncated is not None and pa.types.is_timestamp(truncated) else None
+        types = {self._type(part) for part in arguments.parts if not _is_whole_number(part)}
         if len(types) != 1 or function not in _KEEPING_TYPE:
             return None
         (type_,) = types
@@ -294,6 +299,11 @@ class _Resolver:
                 return meaning
             at = at.parent
         return None
+
+
+def is_reached(pieces: Sequence[Piece]) -> bool:
+    """Whether pieces are one operand and what is reached from it by dots, brackets and casts, so that the last piece's type is that of all."""
+    return bool(pieces) and all(isinstance(p, FieldAccess | TypeName) or (isinstance(p, Group) and p.opener == "[") for p in pieces[1:])
 
 
 # Matching ------------------------------------------------------------------------------------------------------------------------------------------
@@ -397,6 +407,11 @@ def _fields(type_: pa.DataType | None) -> Columns:
     if type_ is None or not pa.types.is_struct(type_):
         return ()
     return tuple(Column(type_.field(i).name, type_.field(i).type) for i in range(type_.num_fields))
+
+
+def _is_whole_number(expression: Expression) -> bool:
+    """Whether an argument changes no type beside a decimal."""
+    return all(isinstance(p, Literal) and not p.is_string and p.value.isdecimal() for p in expression.pieces)
 
 
 def _element(type_: pa.DataType | None, parts: tuple[Expression, ...]) -> pa.DataType | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lakesql.sql.columns import Resolution
-from lakesql.sql.outline import Expression, FieldAccess, Group, Literal, Operator, Piece
+from lakesql.sql.columns import Resolution, is_reached
+from lakesql.sql.outline import Expression, Group, Literal, Operator, Piece
 from lakesql.sql.tokens import Span, words
 
 _COMPARING = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">=", "<=>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"))
@@ -21,7 +21,7 @@ _SEPARATING = _COMPARING | _BETWEEN | words("AND OR XOR NOT IN CASE WHEN THEN EL
 
 @dataclass(frozen=True, eq=False)
 class ColumnSide:
-    """A side of known type: a column, a field of one, or a function of one that keeps its type."""
+    """A side of known type: a column, a field of one, a cast, or a function that keeps its argument's type."""
 
     span: Span
     type: pa.DataType
@@ -114,7 +114,7 @@ def _side(pieces: list[Piece], resolution: Resolution) -> Side | None:
     last = pieces[-1] if pieces else None
     if isinstance(last, Literal) and (len(pieces) == 1 or sign is not None):
         return LiteralSide(Span(pieces[0].span.start, last.span.end), last, sign)
-    if last is None or not all(isinstance(p, FieldAccess) or (isinstance(p, Group) and p.opener == "[") for p in pieces[1:]):
+    if last is None or not is_reached(pieces):
         return None
     type_ = resolution.types.get(last)
     return ColumnSide(Span(pieces[0].span.start, last.span.end), type_) if type_ is not None else None

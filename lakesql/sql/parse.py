@@ -219,6 +219,9 @@ class _StatementReader(QueryReader):
         self.expect("AS", "before the view's query")
         self._must_query("AS")
         start = self.token.start
+        if self.placeholders:
+            at = next(t for t in self.tokens if t.kind is TokenKind.PLACEHOLDER)
+            raise self.error("a view takes no parameters", at, hint="write the value")
         query = self.text[start:]
         if columns:
             query = f"SELECT * FROM ({query}) AS {quoted(name)} ({columns})"

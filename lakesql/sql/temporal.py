@@ -1,9 +1,11 @@
-"""Dates and times in literals: what their text says, as far as their type depends on it."""
+"""Types by their SQL names, and dates and times in literals: what their text says, as far as their type depends on it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 _INSTANT = re.compile(
     r"\s*(?P<date>\d{4,}-\d{1,2}-\d{1,2})"
@@ -60,3 +62,25 @@ def engine_type(type_: str) -> str | None:
     if type_ in TIMESTAMP_TYPES:
         return MICROSECONDS
     return ZONED_MICROSECONDS if type_ in ZONED_TYPES else None
+
+
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)\((\d{1,2})(?:,(\d{1,2}))?\)")
+
+
+def named_type(type_: str) -> pa.DataType | None:
+    """The type that a cast to `type_` gives once it is rendered, for those that decide how literals are read beside it.
+
+    >>> named_type("TIMESTAMP"), named_type("DECIMAL(12,5)"), named_type("VARCHAR")
+    (TimestampType(timestamp[us]), Decimal128Type(decimal128(12, 5)), None)
+    """
+    engine = engine_type(type_) or type_
+    if engine in (MICROSECONDS, ZONED_MICROSECONDS):
+        return pa.timestamp("us", tz="UTC" if engine == ZONED_MICROSECONDS else None)
+    if type_ == "DATE":
+        return pa.date32()
+    if type_ in TIME_TYPES:
+        return pa.time64("us")
+    found = _DECIMAL.fullmatch(type_)
+    if found is None or not 1 <= int(found[1]) <= 38 or int(found[2] or 0) > int(found[1]):
+        return None
+    return pa.decimal128(int(found[1]), int(found[2] or 0))

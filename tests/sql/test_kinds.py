@@ -116,6 +116,7 @@ def test_what_the_engine_is_given(sql: str, rendered: str) -> None:
         ("SET x =", "expected a value", 8),
         ("CREATE VIEW v AS INSERT", "expected a query after AS", 18),
         ("CREATE VIEW a.b AS SELECT 1", "one part", 15),
+        ("CREATE VIEW v AS SELECT ?", "no parameters", 25),
         ("CREATE VIEW IF NOT EXISTS v AS SELECT 1", "OR REPLACE", 20),
     ],
 )

@@ -61,18 +61,27 @@ def decimal_literal(value: Decimal, precision: int, scale: int) -> str:
     "CAST('0.000005' AS DECIMAL(13, 6))"
     """
     whole = precision - scale
-    _, _, exponent = value.as_tuple()
-    assert isinstance(exponent, int)  # a literal is finite
+    value, places = _without_trailing_zeros(value)
     if value and value.adjusted() >= whole:
         return _cast(Decimal(10) ** whole * (1 if value > 0 else -1), whole + 1, 0, whole, scale)
-    if -exponent > _MAX_WIDE_PRECISION - whole:
+    if places > _MAX_WIDE_PRECISION - whole:
         digits = format(value.copy_abs(), "f").partition(".")
         below = Decimal(f"{digits[0]}.{digits[2][:scale]}5")
         return _cast(below.copy_sign(value), precision + 1, scale + 1, whole, scale)
-    places = max(0, -exponent)
     if places <= scale:
         return _cast(value, precision, scale, whole, scale)
     return _cast(value, max(whole, 0) + places, places, whole, scale)
+
+
+def _without_trailing_zeros(value: Decimal) -> tuple[Decimal, int]:
+    """The same number, exactly, with as few digits after the point as there can be, and how many those are. Decimal.normalize would round."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # a literal is finite
+    if not value:
+        return Decimal(0), 0
+    while exponent < 0 and digits[-1] == 0:
+        digits, exponent = digits[:-1], exponent + 1
+    return Decimal((sign, digits, exponent)), max(0, -exponent)
 
 
 def _cast(value: Decimal, precision: int, scale: int, whole: int, column_scale: int) -> str:
