@@ -31,7 +31,8 @@ from lakesql.storage import Storage, read_immutable
 
 SIDECAR_FOLDER = "_sidecars"
 
-_SMALL = ("protocol", "metaData", "txn", "domainMetadata", "sidecar")
+_SMALL = {"protocol": "minReaderVersion", "metaData": "id", "txn": "appId", "domainMetadata": "domain", "sidecar": "path"}
+"""The actions that are no files, and a field that tells in which row groups they are."""
 _BLOCK_ROWS = 50_000
 _TEXT_ROWS = 16_384
 """Rows of JSON statistics held at once."""
@@ -78,8 +79,9 @@ class CheckpointReader:
         """The actions that are no files."""
         collected: dict[str, list[dict[str, Any]]] = {name: [] for name in _SMALL}
         for file in self._main:
-            for name in _SMALL:
-                collected[name] += _rows_of(file, name)
+            for group in range(file.row_groups):
+                for name, rows in _small_rows(file, group):
+                    collected[name] += rows
         for name, fields in self._json_actions:
             if name in collected:
                 collected[name].append(fields)
@@ -140,7 +142,7 @@ class CheckpointBlock:
 
     def stats_texts(self) -> Iterator[pa.Array]:
         """See Block."""
-        if self._file.type_of(("add", "stats")) is None or not self._file.groups_with(("add", "stats")):
+        if self._file.type_of(("add", "stats")) is None:
             return
         kept, at = self._present[1], 0
         for batch in self._file.read_pieces(self._groups, ("add", "stats"), _TEXT_ROWS):
@@ -156,7 +158,7 @@ class CheckpointBlock:
         wanted = [(*stats, "numRecords"), (*stats, "tightBounds"), *((*stats, kind, *path) for kind in ("minValues", "maxValues", "nullCount") if path)]
         if not any(self._file.type_of(p) is not None for p in wanted):
             return None
-        return self._kept(pc.struct_field(self._add(wanted), "stats_parsed"))
+        return self._kept(_checked_text(pc.struct_field(self._add(wanted), "stats_parsed"), self._file.path, "stats_parsed"))
 
     @cached_property
     def _present(self) -> tuple[int, pa.Array | None]:
@@ -190,34 +192,41 @@ class CheckpointBlock:
 
 
 def _blocks_of(file: ActionsFile, root: str) -> Iterator[CheckpointBlock]:
-    """Row groups with adds, put together until a block is worth its overhead."""
-    groups: list[int] = []
-    rows = 0
-    for group in file.groups_with(("add",)):
-        groups.append(group)
-        rows += file.group_rows(group)
-        if rows >= _BLOCK_ROWS:
-            yield CheckpointBlock(file, tuple(groups), root)
-            groups, rows = [], 0
-    if groups:
-        yield CheckpointBlock(file, tuple(groups), root)
+    """Row groups, put together until a block is worth its overhead."""
+    if file.type_of(("add",)) is None or not file.rows:
+        return
+    step = max(1, _BLOCK_ROWS * file.row_groups // file.rows)
+    for start in range(0, file.row_groups, step):
+        yield CheckpointBlock(file, tuple(range(start, min(start + step, file.row_groups))), root)
 
 
-def _rows_of(file: ActionsFile, name: str) -> list[dict[str, Any]]:
-    """The rows of a file that hold the action `name`, as dicts."""
-    found: list[dict[str, Any]] = []
-    if not pa.types.is_struct(file.type_of((name,)) or pa.null()):
-        return found
-    for group in file.groups_with((name,)):
-        column = file.read([group], [(name,)]).column(0)
-        found += column.filter(column.is_valid()).to_pylist()
-    return found
+def _small_rows(file: ActionsFile, group: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The actions of one row group that are no files, as dicts, by name."""
+    known = [name for name in _SMALL if pa.types.is_struct(file.type_of((name,)) or pa.null())]
+    probes = [(name, _SMALL[name]) if file.type_of((name, _SMALL[name])) is not None else (name,) for name in known]
+    if not probes:
+        return
+    probed = file.read([group], probes)
+    there = [name for name in known if probed[name].null_count < len(probed[name])]
+    if there:
+        rows = file.read([group], [(name,) for name in there])
+        for name in there:
+            column = rows[name]
+            yield name, _plain_rows(column.filter(column.is_valid()), file.path)
+
+
+def _plain_rows(column: pa.ChunkedArray, path: str) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = column.to_pylist()
+    except (UnicodeDecodeError, ValueError, OverflowError) as error:
+        raise MetadataError(f"checkpoint file {path} holds values that cannot be read: {error}") from error
+    return rows
 
 
 def _as_type(column: pa.Array, type_: pa.DataType, path: str, name: str) -> pa.Array:
     """A column of a checkpoint as the type this reader works with: encodings and widths differ between writers."""
     if column.type == type_:
-        return column
+        return _checked_text(column, path, name)
     try:
         if pa.types.is_struct(type_) and pa.types.is_struct(column.type):
             there = {column.type.field(i).name for i in range(column.type.num_fields)}
@@ -227,9 +236,18 @@ def _as_type(column: pa.Array, type_: pa.DataType, path: str, name: str) -> pa.A
             keys, items = (_as_type(part, pa.string(), path, name) for part in (column.keys, column.items))
             offsets = pa.array(np.asarray(column.offsets), mask=np.append(~np.asarray(column.is_valid()), False)) if column.null_count else column.offsets
             return pa.MapArray.from_arrays(offsets, keys, items)
-        return column.cast(type_)
+        return _checked_text(column.cast(type_), path, name)
     except (pa.ArrowException, ValueError) as error:
         raise MetadataError(f"checkpoint file {path}: add.{name} is {column.type}; expected {type_}") from error
+
+
+def _checked_text(column: pa.Array, path: str, name: str) -> pa.Array:
+    """The column itself, if every text in it is UTF-8: Arrow does not look at that when it reads."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise MetadataError(f"checkpoint file {path}: add.{name} holds what is no {column.type}: {error}") from error
+    return column
 
 
 def _sidecar_name(path: Any, source: str) -> str:

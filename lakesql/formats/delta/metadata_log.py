@@ -219,14 +219,8 @@ def _commits(snapshot: DeltaSnapshot) -> Iterable[tuple[int, bytes, int]]:
     versions.reverse()
     for start in range(0, len(versions), _SOME_COMMITS):
         chosen = versions[start : start + _SOME_COMMITS]
-        contents: dict[int, bytes] = {}
-
-        def read(version: int, into: dict[int, bytes] = contents) -> None:
-            entry = listing.commits[version]
-            into[version] = read_immutable(snapshot.states.storage, entry.path, entry)
-
-        in_parallel(read, chosen)
-        yield from ((v, contents[v], times[v]) for v in chosen)
+        contents = in_parallel(lambda entry: read_immutable(snapshot.states.storage, entry.path, entry), [listing.commits[v] for v in chosen])
+        yield from ((v, content, times[v]) for v, content in zip(chosen, contents, strict=True))
 
 
 def _summary(data: bytes, source: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One Parquet file of actions (checkpoint, part, sidecar): single leaves of it, for a few row groups at a time.
 
-Leaves are chosen by their position in the schema, because column names inside statistics may hold dots and then collide in Parquet's dotted paths. Every
-failure to read is a MetadataError that names the file. Source: Delta protocol, "Checkpoint Schema".
+Only the file's totals are asked of its footer: what it says of single columns makes Arrow end the process where it is damaged. Leaves are chosen by their
+position in the schema, because column names inside statistics may hold dots and then collide in Parquet's dotted paths. Every failure to read is a
+MetadataError that names the file. Source: Delta protocol, "Checkpoint Schema".
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ class ActionsFile:
         groups: int = self._footer[0].num_row_groups
         return groups
 
-    def group_rows(self, group: int) -> int:
-        """The rows of one row group."""
-        rows: int = self._footer[0].row_group(group).num_rows
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        rows: int = self._footer[0].num_rows
         return rows
 
     @property
@@ -60,14 +62,6 @@ class ActionsFile:
         indices = self._indices([path])
         with self._reader() as reader:
             yield from reader.reader.iter_batches(rows, row_groups=list(groups), column_indices=indices, use_threads=False)
-
-    def groups_with(self, path: Path) -> list[int]:
-        """The row groups that may hold a value below `path`; those whose statistics show none are left out."""
-        found = self._leaves.get(path)
-        if found is None:
-            return []
-        metadata = self._footer[0]
-        return [group for group in range(metadata.num_row_groups) if not _all_null(metadata.row_group(group), range(*found[:2]))]
 
     @cached_property
     def _footer(self) -> tuple[pq.FileMetaData, pa.Schema]:
@@ -117,11 +111,3 @@ def _number(field: pa.Field, above: Path, at: int, note: Callable[[Path, tuple[i
 
 def _is_nested(type_: pa.DataType) -> bool:
     return pa.types.is_nested(type_) and not pa.types.is_dictionary(type_)
-
-
-def _all_null(group: pq.RowGroupMetaData, leaves: range) -> bool:
-    for leaf in leaves:
-        statistics = group.column(leaf).statistics
-        if statistics is None or not statistics.has_null_count or statistics.null_count < group.num_rows:
-            return False
-    return True

@@ -186,15 +186,12 @@ class Others:
         return Others(self.txns | tail.txns, domains)
 
 
-def in_parallel(work: Callable[[T], object], items: Sequence[T]) -> None:
-    """Does the work for every item, several at once: reading and decoding Parquet releases the interpreter. The first error is raised."""
+def in_parallel(work: Callable[[T], U], items: Sequence[T]) -> list[U]:
+    """What the work makes of each item, in order; several at once, since reading and decoding Parquet releases the interpreter. The first error is raised."""
     if len(items) < 2:
-        for item in items:
-            work(item)
-        return
+        return [work(item) for item in items]
     with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1, 8)) as pool:
-        for _ in pool.map(work, items):
-            pass
+        return list(pool.map(work, items))
 
 
 def _put_together(blocks: list[LiveBlock]) -> list[LiveBlock]:

@@ -67,13 +67,7 @@ class Selection:
 
     def gather(self, make: Callable[[Part], pa.Array], type_: pa.DataType) -> pa.Array:
         """What `make` gives for each part, in one array. Parts are worked on side by side."""
-        made: dict[int, pa.Array] = {}
-
-        def work(number: int) -> None:
-            made[number] = make(self.parts[number])
-
-        in_parallel(work, range(len(self.parts)))
-        return concat([made[n] for n in range(len(self.parts))], type_)
+        return concat(in_parallel(make, self.parts), type_)
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -31,24 +31,25 @@ V = TypeVar("V")
 
 
 class Kept(Generic[V]):
-    """The values used last, by key."""
+    """The values used last, by key. Thread-safe; of two threads that make one value at once, one does so in vain."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value under `key`, made where it is not there."""
-        if key not in self._values:
-            self.put(key, make())
-        self._values.move_to_end(key)
-        return self._values[key]
-
-    def put(self, key: Hashable, value: V) -> None:
-        """Keeps a value, and forgets the one unused longest."""
-        self._values[key] = value
-        while len(self._values) > self._limit:
-            self._values.popitem(last=False)
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._limit:
+                self._values.popitem(last=False)
+        return value
 
 
 class States:
@@ -125,8 +126,7 @@ class States:
         )
 
     def _read(self, deltas: Sequence[Delta]) -> list[Change]:
-        in_parallel(self.change, deltas)
-        return [self.change(d) for d in deltas]
+        return in_parallel(self.change, deltas)
 
     def _reader(self, segment: Segment, hint: Hint | None) -> CheckpointReader | None:
         checkpoint = segment.checkpoint

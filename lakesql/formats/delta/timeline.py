@@ -123,8 +123,7 @@ class Timeline:
         """The clock's times, moved up so that they rise by at least a millisecond from version to version."""
         versions = sorted(listing.commits)
         if self._clock is Clock.COMMIT_INFO:
-            in_parallel(lambda v: self._record(v, listing.commits[v], _WRITERS_CLOCK), versions)
-            told = {v: self._record(v, listing.commits[v], _WRITERS_CLOCK) for v in versions}
+            told = dict(zip(versions, in_parallel(lambda v: self._record(v, listing.commits[v], _WRITERS_CLOCK), versions), strict=True))
         else:
             # Delta's clock counts milliseconds; stores may give more digits.
             told = {v: listing.commits[v].modified_us // _MILLISECOND_US * _MILLISECOND_US for v in versions}

@@ -14,8 +14,6 @@ from formats.delta.test_log import signed
 from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.checkpoint import CheckpointReader
 from lakesql.formats.delta.log import Checkpoint, CheckpointKind
-from lakesql.formats.delta.parquet_actions import ActionsFile
-from lakesql.storage import MemoryStorage
 from lakesql.table import Latest
 
 UUID = "3a0d65cd-4056-49b8-937b-95f9e3ee90e5"
@@ -96,14 +94,17 @@ def test_commits_after_a_checkpoint_count() -> None:
 # Reading little ------------------------------------------------------------------------------------------------------------------------------------
 
 
-def test_row_groups_without_adds_are_not_read() -> None:
-    rows = [*HEAD, *(remove(f"r{i}") for i in range(8)), *(add(f"a{i}") for i in range(4))]
-    storage = MemoryStorage({f"{LOG}/c.parquet": parquet(rows, row_group_size=2)})
-    file = ActionsFile(storage, f"{LOG}/c.parquet")
-    assert file.row_groups == 7
-    assert file.groups_with(("add",)) == [5, 6]
-    assert file.groups_with(("metaData",)) == [0]
-    assert file.groups_with(("no", "such")) == []
+def test_small_actions_in_any_row_group() -> None:
+    rows = [add("a0"), add("a1"), *HEAD, *(remove(f"r{i}") for i in range(8)), {"txn": {"appId": "x", "version": 1}}, *(add(f"a{i}") for i in range(2, 4))]
+    log = with_checkpoint(3, f"{3:020}.checkpoint.parquet", parquet(rows, row_group_size=2))
+    assert log.paths() == ["a0", "a1", "a2", "a3"]
+    assert list(log.table.snapshot(Latest()).state.others.get().txns) == ["x"]
+
+
+def test_row_groups_are_put_together() -> None:
+    rows = [*HEAD, *(add(f"a{i}") for i in range(40))]
+    log = with_checkpoint(3, f"{3:020}.checkpoint.parquet", parquet(rows, row_group_size=2))
+    assert len(log.table.snapshot(Latest()).files.parts) == 1
 
 
 def test_a_checkpoint_is_opened_only_when_it_is_asked() -> None:
@@ -187,6 +188,13 @@ def test_a_checkpoint_whose_data_is_damaged() -> None:
     content[200:3000] = bytes(2800)
     log = with_checkpoint(3, f"{3:020}.checkpoint.parquet", bytes(content))
     with pytest.raises(MetadataError):
+        log.paths()
+
+
+def test_text_that_is_not_utf_8() -> None:
+    rows = parquet([*HEAD, add("file-with-a-name")])
+    log = with_checkpoint(3, f"{3:020}.checkpoint.parquet", rows.replace(b"file-with-a-name", b"file-with-\xffxname"))
+    with pytest.raises(MetadataError, match=r"add\.path holds what is no string"):
         log.paths()
 
 

@@ -162,6 +162,14 @@ def test_a_new_commit_is_seen_without_the_files_having_been_read() -> None:
     assert paths(table) == ["g"]
 
 
+def test_more_commits_than_are_kept() -> None:
+    log = Log().create(add("f0"))
+    for number in range(1, 700):
+        log.commit(add(f"f{number}"))
+    assert len(log.paths()) == 700
+    assert sum(log.storage.reads.values()) == 700 + 1  # and the hint
+
+
 def test_an_older_snapshot_keeps_its_files() -> None:
     log = Log().create(add("f"))
     log.checkpoint(0, protocol(), metadata(), add("f"), add("x"))
