@@ -8,13 +8,13 @@ DataFusion judges the grammar. Here only what lakesql must know is read: where t
 opens a table.
 """
 
-from lakesql.sql.columns import Column
 from lakesql.sql.edits import Rendered
 from lakesql.sql.parameters import bind_parameters
 from lakesql.sql.parse import parse, parse_script
 from lakesql.sql.positions import at, error_position, identifiers, locate, place, source_position
 from lakesql.sql.render import render
 from lakesql.sql.rewrites.context import Replacement
+from lakesql.sql.scopes import Column
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Kind, Mention, Placeholder, Statement, TableFunction, View
 from lakesql.sql.tokens import Span, is_complete, split
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lakesql.sql.expressions import CLAUSE_WORDS, ExpressionReader
+from lakesql.sql.expressions import ExpressionReader
+from lakesql.sql.keywords import CLAUSE_WORDS
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Span, Token, TokenKind
 

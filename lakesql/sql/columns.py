@@ -1,12 +1,11 @@
 """Which column of which relation a name means, where schemas tell: the scopes of a query, walked once.
 
-Names are matched as the engine does, unquoted ones in lower case; where that finds nothing, without regard to case if that leaves one. What cannot be
-told has no Meaning, and rewrites leave it alone: the engine will judge it.
+What cannot be told has no Meaning, and rewrites leave it alone: the engine will judge it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -29,53 +28,28 @@ from lakesql.sql.outline import (
     TypeName,
     Wildcard,
 )
+from lakesql.sql.scopes import (
+    Column,
+    Columns,
+    Meaning,
+    Scope,
+    Source,
+    all_shown,
+    common,
+    element,
+    fields_of,
+    match,
+    nearest,
+    qualified,
+    renamed,
+    starred,
+    unqualified,
+)
 from lakesql.sql.statement import Mention
 from lakesql.sql.temporal import named_type
 from lakesql.sql.tokens import words
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a relation; type None where it is not known."""
-
-    name: str
-    type: pa.DataType | None = None
-
-
-Columns = tuple[Column, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A relation in scope. name: what the engine's text calls it, None where it has no name; columns: None where they are not known; hidden: those `*`
-    leaves out."""
-
-    relation: Relation
-    name: str | None
-    columns: Columns | None
-    hidden: frozenset[str] = frozenset()
-
-    @property
-    def shown(self) -> Columns | None:
-        """The columns that `*` gives."""
-        return None if self.columns is None else tuple(c for c in self.columns if c.name not in self.hidden)
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a reference means. qualifier and names: its parts before the column, and from the column on; path: the column's and fields' true names, as
-    many as could be told."""
-
-    source: Source | None
-    qualifier: tuple[Name, ...]
-    names: tuple[Name, ...]
-    path: tuple[str, ...]
-    type: pa.DataType | None
-
-    @property
-    def is_field(self) -> bool:
-        """Whether it reaches into a struct."""
-        return len(self.names) > 1
+_KEEPING_TYPE = words("MIN MAX SUM ABS COALESCE")
 
 
 @dataclass
@@ -108,18 +82,6 @@ def resolve(
     return resolver.found
 
 
-_KEEPING_TYPE = words("MIN MAX SUM ABS COALESCE")
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """What names can mean at one place: relations, select aliases (where those are visible), and what is outside."""
-
-    sources: Sequence[Source]
-    parent: _Scope | None
-    aliases: tuple[Column, ...] = ()
-
-
 class _Resolver:
     """Walks a query from the outside in."""
 
@@ -132,30 +94,30 @@ class _Resolver:
 
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
-    def query(self, query: Query, parent: _Scope | None) -> Columns | None:
+    def query(self, query: Query, parent: Scope | None) -> Columns | None:
         self.found.queries.append(query)
         for cte in query.ctes:
             self._ctes[cte] = tuple(Column(n.folded) for n in cte.columns) or None  # what a recursive one sees of itself
             inner = self.query(cte.query, parent) if cte.query is not None else None
-            self._ctes[cte] = _renamed(inner, cte.columns)
+            self._ctes[cte] = renamed(inner, cte.columns)
         outputs = [self._operand(operand, parent) for operand in query.operands]
-        common = _common(outputs)
+        shared = common(outputs)
         if query.order:
-            scope = _Scope((Source(Relation(None), None, common),), parent)
+            scope = Scope((Source(Relation(None), None, shared),), parent)
             self._visit_all(query.order, scope)
-        return common
+        return shared
 
-    def _operand(self, operand: Select | Query, parent: _Scope | None) -> Columns | None:
+    def _operand(self, operand: Select | Query, parent: Scope | None) -> Columns | None:
         return self.query(operand, parent) if isinstance(operand, Query) else self._select(operand, parent)
 
-    def _select(self, select: Select, parent: _Scope | None) -> Columns | None:
+    def _select(self, select: Select, parent: Scope | None) -> Columns | None:
         self.found.selects.append(select)
         sources: list[Source] = []
         for relation in select.relations:
-            source = self._source(relation, select, _Scope(tuple(sources), parent))
+            source = self._source(relation, select, Scope(tuple(sources), parent))
             self.found.sources[relation] = source
             sources.append(source)
-        scope = _Scope(sources, parent)
+        scope = Scope(sources, parent)
         for item in select.items:
             self._visit(item.expression, scope)
         self._visit_all(select.conditions, scope)
@@ -163,59 +125,78 @@ class _Resolver:
             self._refer(reference, scope)
         outputs = self._outputs(select, sources)
         aliases = tuple(Column(i.alias.folded, self._type_of(i)) for i in select.items if i.alias is not None)
-        self._visit_all(select.after, _Scope(sources, parent, aliases))
+        self._visit_all(select.after, Scope(sources, parent, aliases))
         return outputs
 
-    def _source(self, relation: Relation, select: Select, scope: _Scope) -> Source:
+    def _source(self, relation: Relation, select: Select, scope: Scope) -> Source:
         alias = relation.alias.folded if relation.alias is not None else None
         match relation.source:
             case Mention() as mention:
-                columns = _renamed(self._columns.get(mention), relation.columns)
+                columns = renamed(self._columns.get(mention), relation.columns)
                 return Source(relation, alias or self._engine_name(mention, select), columns, frozenset(self._hidden.get(mention, ())))
             case Cte() as cte:
-                return Source(relation, alias or cte.name.folded, _renamed(self._ctes.get(cte), relation.columns))
+                return Source(relation, alias or cte.name.folded, renamed(self._ctes.get(cte), relation.columns))
             case Query() as query:
-                return Source(relation, alias, _renamed(self.query(query, scope), relation.columns))
+                return Source(relation, alias, renamed(self.query(query, scope), relation.columns))
         return Source(relation, alias, tuple(Column(n.folded) for n in relation.columns) or None)
 
     def _engine_name(self, mention: Mention, select: Select) -> str:
         """The mention's own name, made longer where another table of the block has the same."""
         name = self._names.get(mention, mention.own_name)
-        others = [r.source for r in select.relations if isinstance(r.source, Mention) and r.source is not mention and r.alias is None]
-        if mention.name is None or not any(self._names.get(o, o.own_name) == name for o in others):
-            return name
-        return ".".join((*mention.name[:-1], name))
+        others = {self._plain_name(r) for r in select.relations if r.source is not mention}
+        return name if mention.name is None or name not in others else ".".join((*mention.name[:-1], name))
+
+    def _plain_name(self, relation: Relation) -> str | None:
+        """What a relation would be called if no other had its name."""
+        match relation.source:
+            case _ if relation.alias is not None:
+                return relation.alias.folded
+            case Mention() as mention:
+                return self._names.get(mention, mention.own_name)
+            case Cte() as cte:
+                return cte.name.folded
+        return None
 
     def _outputs(self, select: Select, sources: list[Source]) -> Columns | None:
+        """What a block gives, one column per expression; None where a `*` covers what is not known."""
+        merged = {m.path[0] for r in select.using if (m := self.found.meanings.get(r)) is not None}
         if not select.items:
             # VALUES has columns column1, column2, ...: of no use here.
-            return _all_shown(sources) if select.relations else None
+            return all_shown(sources, merged, natural=select.natural) if select.relations else None
         outputs: list[Column] = []
         for item in select.items:
             pieces = item.expression.pieces
-            if len(pieces) == 1 and isinstance(pieces[0], Wildcard):
-                shown = _all_shown(self.found.stars.get(pieces[0], ()))
+            star = pieces[0] if len(pieces) == 1 else None
+            if isinstance(star, Wildcard):
+                covered = self.found.stars.get(star, ())
+                shown = all_shown(covered, merged, natural=select.natural) if covered else None
                 if shown is None:
                     return None
-                outputs += _starred(pieces[0], shown)
-            elif item.alias is not None:
-                outputs.append(Column(item.alias.folded, self._type_of(item)))
-            elif len(pieces) == 1 and isinstance(pieces[0], Reference):
-                meaning = self.found.meanings.get(pieces[0])
-                name = meaning.path[-1] if meaning is not None else pieces[0].names[-1].folded
-                outputs.append(Column(name, self._type_of(item)))
+                outputs += starred(star, shown)
+            else:
+                outputs.append(Column(self._name_of(item), self._type_of(item)))
         return tuple(outputs)
+
+    def _name_of(self, item: Item) -> str:
+        """What an item is called; a struct field by its last name, as `name_fields` makes the engine call it."""
+        if item.alias is not None:
+            return item.alias.folded
+        last = item.expression.pieces[-1] if item.expression.pieces else None
+        if isinstance(last, Reference) and len(item.expression.pieces) == 1:
+            meaning = self.found.meanings.get(last)
+            return meaning.path[-1] if meaning is not None else last.names[-1].folded
+        return ""
 
     def _type_of(self, item: Item) -> pa.DataType | None:
         return self._type(item.expression)
 
     # Expressions ---------------------------------------------------------------------------------------------------------------------------------
 
-    def _visit_all(self, expressions: Iterable[Expression], scope: _Scope) -> None:
+    def _visit_all(self, expressions: Iterable[Expression], scope: Scope) -> None:
         for expression in expressions:
             self._visit(expression, scope)
 
-    def _visit(self, expression: Expression, scope: _Scope) -> None:
+    def _visit(self, expression: Expression, scope: Scope) -> None:
         self.found.expressions.append(expression)
         type_: pa.DataType | None = None
         for piece in expression.pieces:
@@ -223,7 +204,7 @@ class _Resolver:
             if type_ is not None:
                 self.found.types[piece] = type_
 
-    def _visit_piece(self, piece: Piece, before: pa.DataType | None, scope: _Scope) -> pa.DataType | None:
+    def _visit_piece(self, piece: Piece, before: pa.DataType | None, scope: Scope) -> pa.DataType | None:
         """The type of a piece, where it is known; before: of the one it follows, which brackets and dots reach into."""
         match piece:
             case Reference():
@@ -231,9 +212,9 @@ class _Resolver:
                 return meaning.type if meaning is not None else None
             case Group("[", parts):
                 self._visit_all(parts, scope)
-                return _element(before, parts)
+                return element(before, parts)
             case FieldAccess(name):
-                true = _match(name, _fields(before))
+                true = match(name, fields_of(before))
                 self.found.fields[piece] = true.name if true is not None else name.folded
                 return true.type if true is not None else None
             case Group():
@@ -251,7 +232,7 @@ class _Resolver:
                 self._star(piece, scope)
         return None
 
-    def _visit_group(self, group: Group, scope: _Scope) -> None:
+    def _visit_group(self, group: Group, scope: Scope) -> None:
         if group.query is not None:
             self.query(group.query, scope)
         self._visit_all(group.parts, scope)
@@ -278,22 +259,23 @@ class _Resolver:
             return pa.decimal128(38, type_.scale) if type_ is not None and pa.types.is_decimal128(type_) else None
         return type_
 
-    def _star(self, star: Wildcard, scope: _Scope) -> None:
+    def _star(self, star: Wildcard, scope: Scope) -> None:
         if star.qualifier:
-            self.found.stars[star] = tuple(_nearest(star.qualifier, scope))
+            source = nearest(star.qualifier, scope)
+            self.found.stars[star] = () if source is None else (source,)
         else:
             self.found.stars[star] = tuple(scope.sources)
-        inner = _Scope(self.found.stars[star], None)
+        inner = Scope(self.found.stars[star], None)
         for reference in star.excluded:
             self._refer(reference, inner)
         for item in star.replaced:
             self._visit(item.expression, scope)
 
-    def _refer(self, reference: Reference, scope: _Scope) -> Meaning | None:
+    def _refer(self, reference: Reference, scope: Scope) -> Meaning | None:
         names = reference.names
-        at: _Scope | None = scope
+        at: Scope | None = scope
         while at is not None:
-            meaning = _qualified(names, at) or _unqualified(names, at)
+            meaning = qualified(names, at) or unqualified(names, at)
             if meaning is not None:
                 self.found.meanings[reference] = meaning
                 return meaning
@@ -306,157 +288,6 @@ def is_reached(pieces: Sequence[Piece]) -> bool:
     return bool(pieces) and all(isinstance(p, FieldAccess | TypeName) or (isinstance(p, Group) and p.opener == "[") for p in pieces[1:])
 
 
-# Matching ------------------------------------------------------------------------------------------------------------------------------------------
-
-
-def _qualified(names: tuple[Name, ...], scope: _Scope) -> Meaning | None:
-    """`t.c`, `s.t.c`, `k.s.t.c` with fields after the column; the longest qualifier that leads to a column wins."""
-    for count in range(min(len(names) - 1, 4), 0, -1):
-        for source in _called(names[:count], scope.sources):
-            if source.columns is None:
-                return Meaning(source, names[:count], names[count:], (names[count].folded,), None)
-            column = _match(names[count], source.columns)
-            if column is not None:
-                return _meaning(source, names[:count], names[count:], column)
-    return None
-
-
-def _unqualified(names: tuple[Name, ...], scope: _Scope) -> Meaning | None:
-    """A column of one of the relations: a name that is exact in one beats names that differ in case, and so does a select alias."""
-    known = [(s, c) for s in scope.sources for c in s.columns or ()]
-    exact = [(s, c) for s, c in known if c.name == names[0].folded]
-    if exact:
-        source, column = exact[0]
-        types = {c.type for _, c in exact}
-        return _meaning(source, (), names, column if len(types) == 1 else Column(column.name))
-    if any(a.name == names[0].folded for a in scope.aliases):
-        alias = next(a for a in scope.aliases if a.name == names[0].folded)
-        return _meaning(None, (), names, alias)
-    if names[0].quoted:
-        return None
-    close = [(s, c) for s, c in known if c.name.casefold() == names[0].text.casefold()]
-    if len({c.name for _, c in close}) == 1:
-        return _meaning(close[0][0], (), names, close[0][1] if len(close) == 1 else Column(close[0][1].name))
-    if close:
-        return None
-    close_aliases = [a for a in scope.aliases if a.name.casefold() == names[0].text.casefold()]
-    return _meaning(None, (), names, close_aliases[0]) if len({a.name for a in close_aliases}) == 1 else None
-
-
-def _meaning(source: Source | None, qualifier: tuple[Name, ...], names: tuple[Name, ...], column: Column) -> Meaning:
-    """A column and the fields below it, as far as types tell."""
-    path, type_ = [column.name], column.type
-    for name in names[1:]:
-        below = _match(name, _fields(type_))
-        path.append(below.name if below is not None else name.folded)
-        type_ = below.type if below is not None else None
-    return Meaning(source, qualifier, names, tuple(path), type_)
-
-
-def _match(name: Name, columns: Columns) -> Column | None:
-    """The column of this name: exactly, or without regard to case where that leaves one."""
-    for column in columns:
-        if column.name == name.folded:
-            return column
-    if name.quoted:
-        return None
-    close = [c for c in columns if c.name.casefold() == name.text.casefold()]
-    return close[0] if len(close) == 1 else None
-
-
-def _nearest(qualifier: tuple[Name, ...], scope: _Scope) -> Iterator[Source]:
-    at: _Scope | None = scope
-    while at is not None:
-        found = _called(qualifier, at.sources)
-        if found:
-            yield found[0]
-            return
-        at = at.parent
-
-
-def _called(qualifier: tuple[Name, ...], sources: Sequence[Source]) -> list[Source]:
-    """The relations a qualifier can mean, those that match in case first."""
-    exact = [s for s in sources if _is_called(s, qualifier, exactly=True)]
-    return exact or [s for s in sources if _is_called(s, qualifier, exactly=False)]
-
-
-def _is_called(source: Source, qualifier: tuple[Name, ...], *, exactly: bool) -> bool:
-    if len(qualifier) == 1 and source.name is not None and _same(qualifier[0], source.name, exactly):
-        return True
-    mention = source.relation.source
-    if not isinstance(mention, Mention) or source.relation.alias is not None or mention.name is None:
-        return False
-    own = (*mention.name[:-1], mention.own_name)
-    count = len(qualifier)
-    return count <= len(own) and all(_same(q, part, exactly) for q, part in zip(qualifier, own[-count:], strict=True))
-
-
-def _same(name: Name, text: str, exactly: bool) -> bool:
-    return name.folded == text if exactly or name.quoted else name.text.casefold() == text.casefold()
-
-
-# Columns -------------------------------------------------------------------------------------------------------------------------------------------
-
-
-def columns_of(schema: pa.Schema) -> Columns:
-    """A schema's columns."""
-    return tuple(Column(f.name, f.type) for f in schema)
-
-
-def _fields(type_: pa.DataType | None) -> Columns:
-    if type_ is None or not pa.types.is_struct(type_):
-        return ()
-    return tuple(Column(type_.field(i).name, type_.field(i).type) for i in range(type_.num_fields))
-
-
 def _is_whole_number(expression: Expression) -> bool:
     """Whether an argument changes no type beside a decimal."""
     return all(isinstance(p, Literal) and not p.is_string and p.value.isdecimal() for p in expression.pieces)
-
-
-def _element(type_: pa.DataType | None, parts: tuple[Expression, ...]) -> pa.DataType | None:
-    """The type of `value[key]`."""
-    if type_ is None or len(parts) != 1:
-        return None
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
-        return type_.value_type
-    if pa.types.is_map(type_):
-        return type_.item_type
-    key = parts[0].pieces[0] if len(parts[0].pieces) == 1 else None
-    if isinstance(key, Literal) and key.is_string:
-        return next((c.type for c in _fields(type_) if c.name == key.value), None)
-    return None
-
-
-def _renamed(columns: Columns | None, names: tuple[Name, ...]) -> Columns | None:
-    """Columns under an alias' names, as many as it gives."""
-    if columns is None:
-        return tuple(Column(n.folded) for n in names) or None
-    return tuple(Column(n.folded, c.type) for n, c in zip(names, columns, strict=False)) + columns[len(names) :]
-
-
-def _all_shown(sources: Iterable[Source]) -> Columns | None:
-    columns: list[Column] = []
-    for source in sources:
-        if source.shown is None:
-            return None
-        columns += source.shown
-    return tuple(columns)
-
-
-def _starred(star: Wildcard, shown: Columns) -> list[Column]:
-    """What `*` gives, less what it leaves out; what it replaces has a type that is not known."""
-    out = {r.names[-1].text.casefold() for r in star.excluded}
-    replaced = {i.alias.text.casefold() for i in star.replaced if i.alias is not None}
-    return [Column(c.name, None if c.name.casefold() in replaced else c.type) for c in shown if c.name.casefold() not in out]
-
-
-def _common(outputs: list[Columns | None]) -> Columns | None:
-    """The columns of a set operation: the first operand's names, and types where all agree."""
-    first = outputs[0] if outputs else None
-    if first is None:
-        return None
-    others = outputs[1:]
-    if not others:
-        return first
-    return tuple(Column(c.name, c.type if all(o is not None and i < len(o) and o[i].type == c.type for o in others) else None) for i, c in enumerate(first))

@@ -112,6 +112,12 @@ class Cursor:
                 position = placeholder.span.end
         return "".join(parts) + self.text[position : span.end]
 
+    def close(self, start: int) -> None:
+        """Takes a closing bracket. start: of what it closes, for the error."""
+        if not self.at(")"):
+            raise self.error(f"expected ) here, found {self.shown()}", hint=f'it closes what begins with "{self.text[start : start + 20]}"')
+        self.take()
+
     def skip_brackets(self) -> None:
         """Takes a bracket and everything up to the one that closes it."""
         depth = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lakesql.errors import InternalError
-from lakesql.sql.columns import Columns
+from lakesql.sql.scopes import Columns
 from lakesql.sql.tokens import Span
 
 

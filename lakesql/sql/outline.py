@@ -199,7 +199,7 @@ class Relation:
 
 @dataclass(eq=False)
 class Select:
-    """One SELECT, VALUES or TABLE block. names_merged: whether a join by USING or NATURAL merges columns, which `*` then shows once.
+    """One SELECT, VALUES or TABLE block. using: the columns of joins by USING, which `*` shows once; natural: whether a join is NATURAL.
 
     conditions: WHERE, ON, table functions' arguments; after: GROUP BY, HAVING, QUALIFY, WINDOW and, on the last block of a query, ORDER BY and LIMIT,
     where select aliases are visible. from_first: where FROM stands in a block that begins with it and has no SELECT; table: where the word TABLE stands
@@ -210,7 +210,7 @@ class Select:
     relations: list[Relation] = field(default_factory=list)
     conditions: list[Expression] = field(default_factory=list)
     using: list[Reference] = field(default_factory=list)
-    names_merged: bool = False
+    natural: bool = False
     after: list[Expression] = field(default_factory=list)
     from_first: int | None = None
     table: Span | None = None

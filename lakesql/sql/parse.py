@@ -45,7 +45,6 @@ class _StatementReader(QueryReader):
     def __init__(self, text: str, offset: int) -> None:
         super().__init__(tokenize(text))
         self._offset = offset
-        self.start()
 
     def read(self) -> Statement:
         match self.token.key:
@@ -215,7 +214,7 @@ class _StatementReader(QueryReader):
         if self.accept("IF", "NOT", "EXISTS"):
             raise self.error("CREATE VIEW IF NOT EXISTS is not supported", self.previous, hint="write CREATE OR REPLACE VIEW")
         name = self._view_name()
-        columns = ", ".join(quoted(n.folded) for n in self._names()) if self.at("(") else ""
+        columns = ", ".join(quoted(n.folded) for n in self.names()) if self.at("(") else ""
         self.expect("AS", "before the view's query")
         self._must_query("AS")
         start = self.token.start

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import pyarrow as pa
 
 from lakesql.sql import rewrites
-from lakesql.sql.columns import Columns, columns_of, resolve
+from lakesql.sql.columns import resolve
 from lakesql.sql.edits import Edit, Rendered, apply
 from lakesql.sql.rewrites.context import Context, Replacement
+from lakesql.sql.scopes import Columns, columns_of
 from lakesql.sql.statement import Kind, Mention, Statement
 
 REWRITES: tuple[Callable[[Context], Iterator[Edit]], ...] = rewrites.ALL

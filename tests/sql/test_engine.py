@@ -144,6 +144,24 @@ def test_names(engine: Engine, text: str, names: list[str]) -> None:
     assert engine.rows(text).column_names == names
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        # Columns of a subquery count by place, whether or not they have names.
+        ("SELECT a FROM (SELECT f * 1, d FROM t) x(a, b) WHERE a = 1.5", [1.5]),
+        ("SELECT id FROM (SELECT id, f * 1, d FROM t) x(id, a, b) WHERE b = -2342342.23423", [1]),
+        ("SELECT n FROM (SELECT f AS n FROM t UNION ALL SELECT d FROM t WHERE d > 0) x WHERE n = 1e300", [1e300]),
+        # A WITH query and a table may share a name.
+        ("WITH t AS (SELECT 1 AS n) SELECT s.t.id FROM t JOIN s.t ON t.n = s.t.id", [1]),
+        ("WITH RECURSIVE r(N) AS (SELECT id FROM t WHERE id = 1 UNION ALL SELECT n + 1 FROM r WHERE N < 3) SELECT n FROM r ORDER BY N", [1, 2, 3]),
+        ("SELECT (SELECT max(u.ID) FROM u WHERE u.op = t.OP) AS m FROM t WHERE OP IS NOT NULL ORDER BY ID", [1, 2]),
+        ("SELECT x.id FROM t x JOIN u y USING (ID) WHERE x.d = 1.5 ORDER BY y.OP", [2]),
+    ],
+)
+def test_scopes(engine: Engine, text: str, rows: list[object]) -> None:
+    assert engine.rows(text).column(0).to_pylist() == rows
+
+
 SHOWN = [n for n in ROWS.column_names if n != "_row_id"]
 
 

@@ -1,4 +1,4 @@
-"""Laws of the text stage, on random texts: blanks and case mean nothing, strings are never read, nothing but SqlError comes out, literals compare as they should."""
+"""Laws of the text stage, on random texts: blanks and case mean nothing, strings are not read, only SqlError comes out, literals compare as they should."""
 
 from __future__ import annotations
 

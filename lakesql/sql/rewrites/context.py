@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lakesql.sql.columns import Columns, Resolution
+from lakesql.sql.columns import Resolution
+from lakesql.sql.scopes import Columns
 from lakesql.sql.statement import Mention, Statement
 
 

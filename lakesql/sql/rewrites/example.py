@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakesql.sql.columns import columns_of, resolve
+from lakesql.sql.columns import resolve
 from lakesql.sql.edits import Edit, apply
 from lakesql.sql.parse import parse
 from lakesql.sql.rewrites.context import Context, Replacement
+from lakesql.sql.scopes import columns_of
 
 
 def example(text: str, rewrite: Callable[[Context], Iterator[Edit]], hidden: frozenset[str] = frozenset(), **columns: Any) -> str:

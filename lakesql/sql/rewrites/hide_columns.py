@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakesql.errors import SqlError
-from lakesql.sql.columns import Source
 from lakesql.sql.edits import Edit
 from lakesql.sql.outline import Select, Wildcard, quoted
 from lakesql.sql.rewrites.context import Context
+from lakesql.sql.scopes import Source
 from lakesql.sql.tokens import Span
 
 
@@ -49,7 +49,7 @@ def _hidden(context: Context, select: Select, star: Wildcard, sources: tuple[Sou
 
 def _apart(context: Context, select: Select, star: Wildcard, sources: tuple[Source, ...]) -> Edit:
     """`*` over several relations, one by one, since EXCEPT takes a name that only one of them has."""
-    if select.names_merged or star.excluded or star.replaced or any(s.name is None for s in sources):
+    if select.natural or select.using or star.excluded or star.replaced or any(s.name is None for s in sources):
         shown = ", ".join(quoted(n) for n in _names(sources))
         raise SqlError(
             f"* over several tables cannot leave out {shown}, which more than one of them has",

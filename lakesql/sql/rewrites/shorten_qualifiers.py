@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakesql.sql.columns import Source
 from lakesql.sql.edits import Edit
 from lakesql.sql.outline import Name, quoted
 from lakesql.sql.rewrites.context import Context
+from lakesql.sql.scopes import Source
 from lakesql.sql.tokens import Span
 
 
