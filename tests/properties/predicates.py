@@ -72,7 +72,10 @@ def _leaf(column: Column) -> st.SearchStrategy[Sql]:
         forms += [st.builds(lambda o, v: sql(f"{name} {o} ", v), st.sampled_from(OPERATORS), value)] * 4
         forms += [st.builds(lambda o, v: sql(v, f" {o} {name}"), st.sampled_from(OPERATORS), value)]
         forms += [st.builds(lambda n, a, b: sql(f"{name} {n}BETWEEN ", a, " AND ", b), negated, value, value)]
-        forms += [st.builds(lambda v, w: sql("coalesce(", name, ", ", v, ") = ", w), value, value)]
+    if kind.has_order and kind.name != "binary":
+        # Under a function a literal's type is the engine's: DataFusion 55 finds no common type for X'...' and the views it reads binary columns
+        # as, and its doubles overflow wide decimals. Pruning is what is tried here, so the type is said.
+        forms += [st.builds(lambda v, w: sql("coalesce(", name, ", ", v.typed, ") = ", w.typed), value, value)]
     forms += [st.builds(lambda n, vs: _in(name, n, vs), negated, st.lists(value, min_size=1, max_size=5))]
     if kind.name == "string":
         patterns = st.sampled_from(["a%", "%", "%b", "a_b%", "a\\_b%", "100%", "it''s%", "A%", "lakehouse%", "é%", "日%", "ab", ""])

@@ -68,8 +68,12 @@ class Spec:
         return tables
 
     def live(self) -> pa.Table:
-        """The rows that are not deleted."""
-        rows = pa.concat_tables(self.commits())
+        """The rows that are not deleted. Fields of a struct that is null are null, as they are in a file; engines do not look at the struct for that."""
+        rows = pa.concat_tables(self.commits()).combine_chunks()
+        if "s" in self.nested:
+            structs = rows["s"].combine_chunks()
+            masked = pa.StructArray.from_arrays(structs.flatten(), fields=list(STRUCT), mask=structs.is_null())
+            rows = rows.set_column(rows.column_names.index("s"), rows.schema.field("s"), masked)
         dead = self.rewritten | self.vectored
         return rows.filter(pa.array([rid not in dead for rid in rows["rid"].to_pylist()], pa.bool_()))
 

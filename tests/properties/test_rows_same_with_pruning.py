@@ -1,6 +1,7 @@
 """Pruning changes no rows: on random tables and predicates, with pruning on and off, and against an engine that never saw a statistic.
 
-LAKESQL_PROPERTY_TABLES=n tries n tables a flavour instead of the usual number, and other ones at every run.
+LAKESQL_PROPERTY_TABLES=n tries n tables a flavour instead of the usual number, other ones at every run, and makes what fails as small as can be (which takes
+minutes).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import datafusion
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import lakesql
@@ -38,6 +39,7 @@ FLAVOURS = {
 tried = settings(
     max_examples=TABLES,
     derandomize=ASKED is None,
+    phases=[Phase.generate] if ASKED is None else list(Phase),
     deadline=None,
     database=None,
     print_blob=False,
@@ -92,7 +94,11 @@ def oracle(rows: pa.Table) -> datafusion.SessionContext:
 
 
 def compared(statement: Sql, pruning: Any, reading_all: Any, engine: datafusion.SessionContext, seen: Counter[str]) -> None:
-    """Asserts that all three agree, and counts. Where the oracle cannot compute the statement, the first two agree on that, or on the rows."""
+    """Asserts that all three agree, and counts.
+
+    Where the oracle cannot compute the statement, the first two agree on the rows, or fail; `date_trunc` of an extreme in a row that is deleted or pruned may
+    fail too.
+    """
     try:
         expected = rows_of(engine.sql(statement.text(typed=True)).to_arrow_table())
     except Exception:  # the engine's own limits (overflow in a cast, say) are no subject here, and it has no class of its own for them
@@ -101,11 +107,16 @@ def compared(statement: Sql, pruning: Any, reading_all: Any, engine: datafusion.
     whole, total, kept = answer(reading_all, text)
     assert total == kept, f"{text}\n{total - kept} files were dropped with pruning off"
     pruned, total, kept = answer(pruning, text)
-    assert pruned == whole or (expected is None and isinstance(whole, lakesql.Error)), f"{text}\npruning: {pruned}\nall files: {whole}\noracle: {expected}"
     seen["dropped files"] += kept < total
-    seen["refused" if expected is None else "same"] += 1
-    if expected is not None:
-        assert whole == expected, f"{text}\nlakesql: {whole}\noracle: {expected}\nasked as: {statement.text(typed=True)}"
+    told = f"{text}\npruning: {pruned}\nall files: {whole}\noracle: {expected}\nasked as: {statement.text(typed=True)}"
+    if isinstance(whole, lakesql.Error):
+        assert expected is None or "out of range" in str(whole), told
+        assert isinstance(pruned, lakesql.Error) or expected is None or pruned == expected, told
+        seen["refused"] += 1
+    else:
+        assert pruned == whole, told
+        assert expected is None or whole == expected, told
+        seen["same"] += expected is not None
 
 
 def answer(connection: Any, text: str) -> tuple[list[tuple[str, ...]] | lakesql.Error, int, int]:
