@@ -8,7 +8,8 @@ engine's and no format's words. Row order is never promised. A column of a node 
            ├─ Files(3 files, id; day constant per file; file path and row index kept)
            └─ Batches(path, position)       the positions that are deleted
 
-Expressions of `Project` are as few as formats need: a column, a constant, a cast, a relabelling of nested fields, the first non-null, a sum.
+Expressions of `Project` are as few as formats need: a column, a constant, a cast, a relabelling of nested fields, the first non-null, a sum, one of several
+values, a function of the format's own.
 """
 
 from __future__ import annotations
@@ -92,7 +93,27 @@ class Sum:
     right: Expression
 
 
-Expression = Col | Value | CastTo | Relabel | FirstNonNull | Sum
+@dataclass(frozen=True)
+class OneOf:
+    """Whether the input is one of the values, none of which is null; false for null."""
+
+    input: Expression
+    values: pa.Array
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What `function` makes of the input: as many values of `type`, each depending on its own input alone. For what a format computes and no engine knows,
+    such as its own casts; an engine sees nothing of it, so no predicate passes through. The function is given arrays of plain types (no views, no
+    dictionaries) and may raise EngineError.
+    """
+
+    input: Expression
+    function: Callable[[pa.Array], pa.Array] = field(compare=False)
+    type: pa.DataType
+
+
+Expression = Col | Value | CastTo | Relabel | FirstNonNull | Sum | OneOf | Mapped
 
 # Leaves --------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -107,8 +128,8 @@ class Files:
     and the row's 0-based position in its file (before any filter) are added, or None. fallback_by_name: with BY_ID, files that carry no field ids at all are
     read by name; otherwise such a file is an error.
 
-    Variants: a field marked VARIANT_AS_JSON is in the files a struct of `metadata`, `value` and, where shredded, `typed_value` of a type that each file chooses, its
-    fields found by name. It is read with all of them and given as the JSON text that `lakesql.variant.to_json` makes of it.
+    Variants: a field marked VARIANT_AS_JSON is in the files a struct of `metadata`, `value` and, where shredded, `typed_value` of a type that each file
+    chooses, its fields found by name. It is read with all of them and given as the JSON text that `lakesql.variant.to_json` makes of it.
 
     Output: `schema`'s columns, then `constants`' columns, then the path (string), then the position (int64). Raises DataFileError for a file that cannot be
     read as `schema`, MissingFileError for one that is gone.
@@ -144,8 +165,8 @@ class Batches:
 class Counted:
     """Rows known by number alone, with the same values in each: what a query needs that reads no column of the data files, or their extremes alone.
 
-    groups: one row per distinct combination of values, perhaps without columns; row_counts: int64, one per group, and so their number. Output: `schema`; each row of
-    groups repeated row_counts times. Columns of `schema` that groups lacks must not be read.
+    groups: one row per distinct combination of values, perhaps without columns; row_counts: int64, one per group, and so their number. Output: `schema`;
+    each row of groups repeated row_counts times. Columns of `schema` that groups lacks must not be read.
     """
 
     schema: pa.Schema
@@ -191,8 +212,8 @@ class Union:
 class WithoutPositions:
     """The input's rows but those whose (file path, row index) `deletes` lists.
 
-    input has both columns, under the names `file_path` and `row_index`; deletes has `path` string and `position` int64, in any order, repeats allowed. Source: Delta
-    deletion vectors, Iceberg position deletes and deletion vectors, Paimon deletion vectors.
+    input has both columns, under the names `file_path` and `row_index`; deletes has `path` string and `position` int64, in any order, repeats allowed.
+    Source: Delta deletion vectors, Iceberg position deletes and deletion vectors, Paimon deletion vectors.
     """
 
     input: Relation
@@ -229,7 +250,8 @@ class LatestByKey:
 
     order: columns that decide which row is newest, most significant first, each with True for ascending (a higher value is newer); null is older than any
     value in either direction; ties go to the run with the higher age. drop: a boolean column; a newest row where it is true vanishes, and with it its key. A
-    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. Source: Paimon deduplicate
+    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. age_first: every row of a run
+    is newer than any row of its key in a run of lower age, whatever `order` says of them, which then decides within a run alone. Source: Paimon deduplicate
     tables, Hudi merge-on-read.
     """
 
@@ -238,21 +260,77 @@ class LatestByKey:
     order: tuple[tuple[str, bool], ...] = ()
     drop: str | None = None
     unique: frozenset[int] = field(default_factory=frozenset)
+    age_first: bool = False
 
 
 @dataclass(frozen=True)
 class MergeRule:
-    """How one column's values of one key become one: `function` names it in the format's documentation (last_non_null_value, sum, max, listagg, ...)."""
+    """How one column's values of one key become one.
+
+    A key's rows are taken oldest first; `stored` is what they have made so far, null at first. A row adds its value or takes it back (MergeByKey.kind).
+
+    | function | a value is added | a value is taken back |
+    |---|---|---|
+    | key | stored is the value | the same |
+    | last_value | stored is the value, null too | stored is null |
+    | last_non_null_value | stored is the value unless that is null | stored is null unless the value is null |
+    | first_value | the first value stays, null too | refused |
+    | first_non_null_value | the first value that is not null stays | refused |
+    | sum | the sum; null adds nothing; a decimal beyond its precision is null above 18 digits | subtracts, from nothing as if it were 0 |
+    | product | the product; null changes nothing | divides what is stored; integers are cut |
+    | min, max | as SQL has them; NaN is above every number | refused |
+    | bool_and, bool_or | as SQL has them | refused |
+    | listagg | texts joined by `delimiter` (","); null and blank ones are left out; `distinct`: parts that are there already too | refused |
+    | collect | elements appended; `distinct`: those not there yet, of stored and value | each element removes one that equals it |
+    | merge_map | the value's entries over the stored ones | entries of its keys are removed |
+    | merge_map_with_keytime | an entry replaces one whose time, field `ts-field`, is null or lower as text; a null entry removes | refused |
+    | nested_update | rows are appended, up to `count-limit`; with `nested-key`, rows of that key are replaced [1] | equal rows, or those of the key, go |
+    | nested_partial_update | rows of the same `nested-key` take the value's fields that are not null | refused |
+    | rbm32, rbm64 | the union of serialised Roaring bitmaps | refused |
+    | replace | of a group alone: stored is the value, null too | stored is null |
+    | sequence | of a group alone, for its ordering columns: stored is the value | the same; with `removes`, a delete empties the whole row |
+
+    [1] if not older by `nested-sequence-field`; `nested-key-null-strategy` says what becomes of rows whose key holds null: merge, ignore, error. A row that
+    a delete has emptied vanishes if nothing comes after. `ts-field` is the last field where none is named.
+
+    options: by name, values as text. `ignore-retract` = true: what is taken back changes nothing, also where the function refuses. `stays` = true: the
+    column keeps the value of a row that empties the rest (MergeByKey.deletes_remove). An engine refuses a function it does not know by its name, and
+    "refused" where a key has such a row and others.
+
+    group: the columns by which a group of columns is ordered for itself, whatever the order of rows: rows in which all of them are null leave the group
+    alone; a row whose values in them, compared one after the other with null below all, are not below the stored ones changes the group as above. An older
+    one changes nothing with `replace` and `sequence`; with other functions its value is added in front of the stored one (so first_value takes it and
+    last_value does not), or taken back all the same.
+    """
 
     column: str
     function: str
     options: tuple[tuple[str, str], ...] = ()
+    group: tuple[str, ...] = ()
+
+
+class Retract(enum.Enum):
+    """What rows that take something back do in MergeByKey, where their key has other rows."""
+
+    REFUSE = "refuse"
+    """They are an error."""
+    SKIP = "skip"
+    """Nothing."""
+    BY_RULE = "by rule"
+    """Each column's rule says; columns of no group stay as they are where the node has groups."""
 
 
 @dataclass(frozen=True)
 class MergeByKey:
-    """One row per key, each column made by its rule from the key's rows in `order`; rows order as in LatestByKey. Source: Paimon partial-update,
-    aggregation, first-row.
+    """One row per key, each column made by its rule from the key's rows in `order`; rows order as in LatestByKey, and among those that tie, the ones that
+    take back come first.
+
+    kind: an int8 column: 0 and 2 add a row, 1 and 3 take one back, 3 because it was deleted; None where all add. A key's only row is given as it is, and
+    vanishes if it takes back. retract: what rows that take back do otherwise. deletes_remove: a row of kind 3 empties all that is stored, but for columns
+    whose rule says `stays`; the key vanishes if it is the last. needs_insert: a key none of whose rows adds vanishes. unique: runs in which every key is
+    there once.
+
+    Output: the columns of `rules`, in their order, key columns among them. Source: Paimon partial-update and aggregation tables.
     """
 
     runs: tuple[Run, ...]
@@ -260,9 +338,26 @@ class MergeByKey:
     order: tuple[tuple[str, bool], ...]
     rules: tuple[MergeRule, ...]
     kind: str | None = None
+    retract: Retract = Retract.REFUSE
+    deletes_remove: bool = False
+    needs_insert: bool = False
+    unique: frozenset[int] = field(default_factory=frozenset)
 
 
-Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey
+@dataclass(frozen=True)
+class Beside:
+    """Rows put together from columns that lie in different places: for each row of the first input, the row of every other input that has the same value in
+    column `on`.
+
+    on: an int64 column of every input, without null, whose values occur once in an input. Where an input has no such row its columns are null. Output: the
+    first input's columns, then those of the others without `on`; names are unique. Source: Paimon data evolution.
+    """
+
+    inputs: tuple[Relation, ...]
+    on: str
+
+
+Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey | Beside
 
 
 def distinct_rows(constants: pa.Table, row_count: int) -> tuple[np.ndarray, pa.Table, int]:
