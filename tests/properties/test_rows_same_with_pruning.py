@@ -53,7 +53,8 @@ def cases(draw: st.DrawFn, **flavour: bool) -> tuple[Spec, list[Sql]]:
     spec = draw(specs(**flavour))
     wheres = draw(st.lists(predicates(spec.columns, spec.nested), min_size=PER_TABLE, max_size=PER_TABLE))
     extremes = ", ".join(f"min({c.name}), max({c.name}), count({c.name})" for c in spec.columns if c.kind.has_order)
-    shapes = itertools.cycle(["SELECT rid FROM t", "SELECT rid FROM t", "SELECT count(*) FROM t", f"SELECT {extremes or 'count(rid)'} FROM t"])
+    values = ", ".join(["rid", *(c.name for c in spec.columns)])
+    shapes = itertools.cycle(["SELECT rid FROM t", f"SELECT {values} FROM t", "SELECT count(*) FROM t", f"SELECT {extremes or 'count(rid)'} FROM t"])
     statements = [sql(shape, " WHERE ", where) for shape, where in zip(shapes, wheres, strict=False)]
     return spec, [*statements, sql("SELECT count(*) FROM t"), sql(f"SELECT {extremes or 'count(rid)'} FROM t")]
 

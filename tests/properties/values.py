@@ -34,7 +34,7 @@ class Kind:
     """A column type.
 
     values: what rows hold; probes: literals around them that no row needs to hold; literal: how a value is spelled; can_partition: which values deltalake can
-    write as a partition (it breaks negative decimals, and makes names of directories too long to be one).
+    write as a partition (it breaks negative decimals, escapes bytes as no other writer does, and makes names too long for a directory).
     """
 
     name: str
@@ -134,7 +134,7 @@ KINDS = (
     Kind("wide", pa.decimal128(38, 10), WIDE, (D("0.5"), D("3")), _decimal, lambda value: value >= 0),
     Kind("bool", pa.bool_(), (True, False), (), _boolean),
     Kind("string", pa.string(), STRINGS, ("aa", "zz", "lakehouse", LONG[:40]), _string),
-    Kind("binary", pa.binary(), (b"", b"\x00", b"a", b"ab", b"\x7f", b"\xff", b"\xff\xff"), (b"b",), _binary),
+    Kind("binary", pa.binary(), (b"", b"\x00", b"a", b"ab", b"\x7f", b"\xff", b"\xff\xff"), (b"b",), _binary, lambda value: value == b""),
     Kind("date", pa.date32(), DATES, (dt.date(2024, 1, 1), dt.date(1900, 1, 1)), _date),
     Kind("instant", pa.timestamp("us", "UTC"), tuple(w.replace(tzinfo=UTC) for w in WALLS), (dt.datetime(2024, 1, 1, tzinfo=UTC),), _instant),
     Kind("wall", pa.timestamp("us"), WALLS, (dt.datetime(2024, 1, 1), dt.datetime(2024, 2, 29, 12, 34, 56, 789500)), _wall),
