@@ -5,7 +5,7 @@ What cannot be told has no Meaning, and rewrites leave it alone: the engine will
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -18,8 +18,6 @@ from lakesql.sql.outline import (
     FieldAccess,
     Group,
     Item,
-    Literal,
-    Name,
     Piece,
     Query,
     Reference,
@@ -47,9 +45,7 @@ from lakesql.sql.scopes import (
 )
 from lakesql.sql.statement import Mention
 from lakesql.sql.temporal import named_type
-from lakesql.sql.tokens import words
-
-_KEEPING_TYPE = words("MIN MAX SUM ABS COALESCE")
+from lakesql.sql.term_types import call_type, term_type
 
 
 @dataclass
@@ -217,12 +213,16 @@ class _Resolver:
                 true = match(name, fields_of(before))
                 self.found.fields[piece] = true.name if true is not None else name.folded
                 return true.type if true is not None else None
+            case Group(query=Query() as query):
+                outputs = self.query(query, scope)
+                self._visit_all(piece.parts, scope)
+                return outputs[0].type if outputs is not None and len(outputs) == 1 else None
             case Group():
-                self._visit_group(piece, scope)
-                return self._only(piece.parts)
+                self._visit_all(piece.parts, scope)
+                return self._only(piece)
             case Call(names, arguments):
                 self._visit_group(arguments, scope)
-                return self._called(names, arguments)
+                return call_type(names[-1].text, arguments.parts, self.found.types)
             case Cast(expression=inner, type=type_):
                 self._visit(inner, scope)
                 return named_type(type_.text)
@@ -237,27 +237,12 @@ class _Resolver:
             self.query(group.query, scope)
         self._visit_all(group.parts, scope)
 
-    def _only(self, parts: tuple[Expression, ...]) -> pa.DataType | None:
+    def _only(self, group: Group) -> pa.DataType | None:
         """The type of `(st)`, so that `(st).a` finds its field."""
-        return self._type(parts[0]) if len(parts) == 1 else None
+        return self._type(group.parts[0]) if len(group.parts) == 1 else None
 
     def _type(self, expression: Expression) -> pa.DataType | None:
-        """The type of an expression that is_reached from one operand."""
-        return self.found.types.get(expression.pieces[-1]) if is_reached(expression.pieces) else None
-
-    def _called(self, names: tuple[Name, ...], arguments: Group) -> pa.DataType | None:
-        """The type of a function that keeps its arguments'; sums of decimals have the largest precision there is."""
-        function = names[-1].text.upper()
-        if function == "DATE_TRUNC" and len(arguments.parts) == 2:
-            truncated = self._type(arguments.parts[1])
-            return truncated if truncated is not None and pa.types.is_timestamp(truncated) else None
-        types = {self._type(part) for part in arguments.parts if not _is_whole_number(part)}
-        if len(types) != 1 or function not in _KEEPING_TYPE:
-            return None
-        (type_,) = types
-        if function == "SUM":
-            return pa.decimal128(38, type_.scale) if type_ is not None and pa.types.is_decimal128(type_) else None
-        return type_
+        return term_type(expression.pieces, self.found.types)
 
     def _star(self, star: Wildcard, scope: Scope) -> None:
         if star.qualifier:
@@ -281,13 +266,3 @@ class _Resolver:
                 return meaning
             at = at.parent
         return None
-
-
-def is_reached(pieces: Sequence[Piece]) -> bool:
-    """Whether pieces are one operand and what is reached from it by dots, brackets and casts, so that the last piece's type is that of all."""
-    return bool(pieces) and all(isinstance(p, FieldAccess | TypeName) or (isinstance(p, Group) and p.opener == "[") for p in pieces[1:])
-
-
-def _is_whole_number(expression: Expression) -> bool:
-    """Whether an argument changes no type beside a decimal."""
-    return all(isinstance(p, Literal) and not p.is_string and p.value.isdecimal() for p in expression.pieces)

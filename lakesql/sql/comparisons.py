@@ -1,6 +1,6 @@
 """Which literal is compared with which column, and which columns with each other: what typed literals are typed by.
 
-Only whole sides count: in `a + b = 1.5` the literal is compared with a sum, whose type is the engine's to know.
+Only whole sides count: in `a + b = 1.5` the literal is compared with a sum, and typed only where the sum's type is known.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lakesql.sql.columns import Resolution, is_reached
+from lakesql.sql.columns import Resolution
 from lakesql.sql.outline import Expression, Group, Literal, Operator, Piece
+from lakesql.sql.term_types import term_type
 from lakesql.sql.tokens import Span, words
 
 _COMPARING = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">=", "<=>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"))
@@ -21,7 +22,7 @@ _SEPARATING = _COMPARING | _BETWEEN | words("AND OR XOR NOT IN CASE WHEN THEN EL
 
 @dataclass(frozen=True, eq=False)
 class ColumnSide:
-    """A side of known type: a column, a field of one, a cast, or a function that keeps its argument's type."""
+    """A side of known type: a column, a field of one, a cast, or arithmetic and functions on them."""
 
     span: Span
     type: pa.DataType
@@ -114,10 +115,8 @@ def _side(pieces: list[Piece], resolution: Resolution) -> Side | None:
     last = pieces[-1] if pieces else None
     if isinstance(last, Literal) and (len(pieces) == 1 or sign is not None):
         return LiteralSide(Span(pieces[0].span.start, last.span.end), last, sign)
-    if last is None or not is_reached(pieces):
-        return None
-    type_ = resolution.types.get(last)
-    return ColumnSide(Span(pieces[0].span.start, last.span.end), type_) if type_ is not None else None
+    type_ = term_type(pieces, resolution.types)
+    return ColumnSide(Span(pieces[0].span.start, pieces[-1].span.end), type_) if type_ is not None else None
 
 
 def _pair(left: Side | None, right: Side | None) -> Iterator[Comparison]:

@@ -169,7 +169,7 @@ class OperandReader(TypeReader):
         if self.at("TO") and self.ahead().key in _UNITS:
             self.take()
             self._unit()
-        return Constant(self.since(start))
+        return Constant(self.since(start), is_interval=True)
 
     def _unit(self) -> None:
         if self.at_any(_UNITS):

@@ -82,9 +82,10 @@ class Literal:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A constant that no rewrite needs to look into: TRUE, NULL, CURRENT_DATE, a placeholder."""
+    """A constant that no rewrite needs to look into: TRUE, NULL, CURRENT_DATE, a placeholder, an interval."""
 
     span: Span
+    is_interval: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,9 +49,9 @@ def _typed(type_: pa.DataType, constant: LiteralSide) -> str | None:
 def decimal_literal(value: Decimal, precision: int, scale: int) -> str:
     """A decimal for the engine that compares with every value of decimal(precision, scale) as `value` does.
 
-    In the column's own type where that holds it, so that statistics can be compared as they are; else in the smallest that does. A number beyond the
-    column's range becomes the first one beyond it; one with more digits than the widest type holds becomes the middle of the gap between two of the
-    column's values that it lies in.
+    In the column's own type where that holds it, so that statistics can be compared as they are; else in the smallest that does. A number with more
+    digits than the widest type holds becomes one that is as far from every value of the column as need be: the first beyond its range, or the middle of
+    the gap between two of its values.
 
     >>> decimal_literal(Decimal("1.5"), 12, 5)
     "CAST('1.5' AS DECIMAL(12, 5))"
@@ -62,15 +62,16 @@ def decimal_literal(value: Decimal, precision: int, scale: int) -> str:
     """
     whole = precision - scale
     value, places = _without_trailing_zeros(value)
-    if value and value.adjusted() >= whole:
+    beyond = max(whole, value.adjusted() + 1 if value else 0)
+    if beyond > whole and beyond + max(places, scale) > _MAX_WIDE_PRECISION:
         return _cast(Decimal(10) ** whole * (1 if value > 0 else -1), whole + 1, 0, whole, scale)
-    if places > _MAX_WIDE_PRECISION - whole:
+    if places > _MAX_WIDE_PRECISION - beyond:
         digits = format(value.copy_abs(), "f").partition(".")
         below = Decimal(f"{digits[0]}.{digits[2][:scale]}5")
         return _cast(below.copy_sign(value), precision + 1, scale + 1, whole, scale)
-    if places <= scale:
+    if places <= scale and beyond == whole:
         return _cast(value, precision, scale, whole, scale)
-    return _cast(value, max(whole, 0) + places, places, whole, scale)
+    return _cast(value, beyond + places, places, whole, scale)
 
 
 def _without_trailing_zeros(value: Decimal) -> tuple[Decimal, int]:
@@ -85,7 +86,9 @@ def _without_trailing_zeros(value: Decimal) -> tuple[Decimal, int]:
 
 
 def _cast(value: Decimal, precision: int, scale: int, whole: int, column_scale: int) -> str:
-    """CAST to a type so wide that the engine, which compares in a type that holds both, does not overflow 38 digits."""
-    if max(precision - scale, whole) + max(scale, column_scale) > _MAX_PRECISION:
-        precision = max(precision, _MAX_PRECISION + 1, max(precision - scale, whole) + max(scale, column_scale))
+    """CAST to decimal(precision, scale); to the type that holds the column's values too where that takes more than 38 digits, lest the engine overflows
+    in finding it."""
+    both_whole, both_scale = max(precision - scale, whole), max(scale, column_scale)
+    if both_whole + both_scale > _MAX_PRECISION:
+        precision, scale = both_whole + both_scale, both_scale
     return f"CAST({string(format(value, 'f'))} AS DECIMAL({max(precision, 1)}, {scale}))"
