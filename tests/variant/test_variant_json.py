@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conformance.cases import corpus
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakesql.errors import DataFileError
@@ -117,18 +117,21 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=6), st.booleans())
 def test_any_json_comes_back(values: list[Any], wide: bool) -> None:
     texts = to_json(column([... if v is None else v for v in values], wide=wide)).to_pylist()
     assert [json.loads(t, parse_int=int) for t in texts] == values
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_doubles_come_back(value: float) -> None:
     assert float(text(value)) == value
     assert ("E" in text(value)) == (value != 0 and not 1e-3 <= abs(value) < 1e7)
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=10, min_value=-(10**27), max_value=10**27))
 def test_decimals_come_back(value: Decimal) -> None:
     found = text(value)
@@ -259,6 +262,7 @@ def test_no_piece_of_a_variant_is_read_beyond_its_end(value: Any) -> None:
             to_json(pa.array([{"metadata": metadata, "value": whole[:cut]}, {"metadata": metadata, "value": whole}], type_))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=30))
 def test_any_bytes_are_a_variant_or_an_error_of_ours(value: bytes, metadata: bytes) -> None:
     array = pa.array([{"metadata": b"\x01\x01\x00\x01a" + metadata, "value": value}], column([]).type)

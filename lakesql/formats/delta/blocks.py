@@ -6,6 +6,7 @@ decoded from it once stays decoded. A block in memory is here; those of checkpoi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -44,6 +45,11 @@ class Block(Protocol):
         """For whoever decodes the block's columns: what it made of them, under a key of its own."""
         ...
 
+    @property
+    def lock(self) -> threading.Lock:
+        """To be held while something in `cache` is changed."""
+        ...
+
 
 class MemoryBlock:
     """Add actions of commits: a table of ADD_FIELDS."""
@@ -52,6 +58,7 @@ class MemoryBlock:
         self._columns = {name: _one(table[name]) for name in ADD_FIELDS}
         self.rows = table.num_rows
         self.cache: dict[object, object] = {}
+        self.lock = threading.Lock()
 
     def column(self, name: str) -> pa.Array:
         """See Block."""

@@ -9,6 +9,7 @@ Source: Delta protocol, "Checkpoints", "V1 Spec", "V2 Spec".
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,6 +129,7 @@ class CheckpointBlock:
         self._root = root
         self._columns: dict[str, pa.Array] = {}
         self.cache: dict[object, object] = {}
+        self.lock = threading.Lock()
 
     @property
     def rows(self) -> int:

@@ -65,7 +65,8 @@ def physical_rows_if_cheap(files: Selection) -> pa.Array | None:
     """`physical_rows`, or None where that would have to read many JSON texts first."""
     unread = 0
     for part in files.parts:
-        decoded = _struct_decoded(part.block, _COUNTS)
+        with part.block.lock:
+            decoded = _struct_decoded(part.block, _COUNTS)
         unread += int(np.count_nonzero(~(decoded.known if part.rows is None else decoded.known[part.rows])))
     return physical_rows(files) if unread <= _CHEAP_TEXTS else None
 
@@ -106,11 +107,12 @@ def _gathered(files: Selection, wanted: Column, together: Sequence[Column]) -> B
 
 def _decode(part: Part, wanted: Column, together: Sequence[Column]) -> Bounds:
     """Bounds of `wanted` over the part's block, known for the part's rows at least."""
-    decoded = _struct_decoded(part.block, wanted)
-    if not (decoded.known.all() if part.rows is None else decoded.known[part.rows].all()):
-        # Row counts come with every column, and each scan asks for those of the files it keeps.
-        _add_json(part, list(dict.fromkeys((wanted, *together, _COUNTS))))
-    return decoded.bounds
+    with part.block.lock:
+        decoded = _struct_decoded(part.block, wanted)
+        if not (decoded.known.all() if part.rows is None else decoded.known[part.rows].all()):
+            # Row counts come with every column, and each scan asks for those of the files it keeps.
+            _add_json(part, list(dict.fromkeys((wanted, *together, _COUNTS))))
+        return decoded.bounds
 
 
 def _struct_decoded(block: Block, column: Column) -> _Decoded:
@@ -159,8 +161,10 @@ def _add_json(part: Part, columns: Sequence[Column]) -> None:
     open_rows &= ~np.logical_and.reduce([e.known for e in entries])
     pieces: list[list[Bounds]] = [[] for _ in columns]
     covered = np.zeros(block.rows, bool)
-    start = 0
+    start, end = 0, int(np.flatnonzero(open_rows)[-1]) + 1
     for texts in block.stats_texts():
+        if start >= end:
+            break
         rows = np.flatnonzero(open_rows[start : start + len(texts)])
         if len(rows):
             chosen = texts if len(rows) == len(texts) else texts.take(pa.array(rows))

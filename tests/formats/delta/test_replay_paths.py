@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats.delta.log_maker import Log, add, metadata, protocol, remove
@@ -67,6 +67,7 @@ def test_which_are_absolute() -> None:
     assert is_absolute(pa.array(["f", "/f", "s3://b/f", "p=a://b/f", "a:b"])).to_pylist() == [False, True, True, False, False]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1))
 def test_decoding_is_urllibs(names: list[str]) -> None:
     texts = pa.array([quote(name, safe="") for name in names])
@@ -78,6 +79,7 @@ def _once(name: str) -> str:
     return unquote(name, errors="strict")
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text("aé%25F+", max_size=6)), max_size=8))
 def test_decoding_keeps_nulls_and_slices(names: list[str | None]) -> None:
     texts = pa.array(["skip", *names], pa.string())[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,18 @@ def test_json_is_parsed_for_the_files_that_are_left_and_once() -> None:
     two = snapshot.scan(ScanRequest(("id",), (compare("id", Op.EQ, 57),)))
     assert kept(two) == ["f57"]
     assert decoded.known.all()  # type: ignore[attr-defined]
+
+
+def test_threads_share_what_is_decoded() -> None:
+    """Scans of one snapshot from several threads: every row's statistics are known afterwards, and each scan keeps the right file."""
+    log = Log().create(*(add(f"f{i}", stats=stats(1, id=(i, i, 0))) for i in range(200)))
+    snapshot = latest(log)
+
+    def one(number: int) -> list[str]:
+        return kept(snapshot.scan(ScanRequest(("id",), (compare("id", Op.EQ, number),))))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(200))) == [[f"f{i}"] for i in range(200)]
 
 
 def test_bounds_of_renamed_columns_are_found_by_their_physical_names() -> None:
