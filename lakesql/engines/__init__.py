@@ -33,11 +33,10 @@ class BoundScan:
 
 @dataclass(frozen=True)
 class Bound:
-    """A statement bound to schemas. scans: by table name as `bind` was given it. sensitive: columns per table whose NaNs or order the statement depends on,
-    which an engine may need to read with more care; the session only hands it back to `run`."""
+    """A statement bound to schemas. scans: by table name as `bind` was given it. hints: what the engine wants to know again in `run`; nobody else looks at it."""
 
     scans: Mapping[str, BoundScan]
-    sensitive: Mapping[str, frozenset[str]]
+    hints: Any = None
 
 
 class Rows(Protocol):

@@ -123,11 +123,11 @@ def test_extremes(engine: DataFusionEngine, select: str, extremes: set[str] | No
 
 
 def test_floats_that_statistics_must_not_decide(engine: DataFusionEngine) -> None:
-    assert engine.bind("SELECT f FROM t", {"t": SCHEMA}, {}).sensitive["t"] == frozenset()
-    assert engine.bind("SELECT id FROM t WHERE f > 1", {"t": SCHEMA}, {}).sensitive["t"] == {"f"}
-    assert engine.bind("SELECT id FROM t ORDER BY f LIMIT 1", {"t": SCHEMA}, {}).sensitive["t"] == {"f"}
-    assert engine.bind("SELECT max(f) FROM t", {"t": SCHEMA}, {}).sensitive["t"] == {"f"}
-    assert engine.bind("SELECT sum(f) FROM t", {"t": SCHEMA}, {}).sensitive["t"] == frozenset()
+    assert engine.bind("SELECT f FROM t", {"t": SCHEMA}, {}).hints.sensitive["t"] == frozenset()
+    assert engine.bind("SELECT id FROM t WHERE f > 1", {"t": SCHEMA}, {}).hints.sensitive["t"] == {"f"}
+    assert engine.bind("SELECT id FROM t ORDER BY f LIMIT 1", {"t": SCHEMA}, {}).hints.sensitive["t"] == {"f"}
+    assert engine.bind("SELECT max(f) FROM t", {"t": SCHEMA}, {}).hints.sensitive["t"] == {"f"}
+    assert engine.bind("SELECT sum(f) FROM t", {"t": SCHEMA}, {}).hints.sensitive["t"] == frozenset()
 
 
 def test_parameters_become_literals(engine: DataFusionEngine) -> None:

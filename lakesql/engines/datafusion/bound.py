@@ -15,6 +15,19 @@ from lakesql.predicate import Constant, Predicate, columns_of, conjuncts
 _ORDERING_NODES = frozenset(("Sort", "Join", "Window"))
 
 
+@dataclass(frozen=True)
+class Hints:
+    """What lowering and planning want to know of a statement.
+
+    sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps. joins: it joins,
+    so that the numbers of rows matter to the plan.
+    """
+
+    sensitive: Mapping[str, frozenset[str]]
+    reads_fields: bool = False
+    joins: bool = False
+
+
 @dataclass
 class _Usage:
     """What has been seen of one table so far."""
@@ -27,16 +40,18 @@ class _Usage:
 def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
     """What the optimised logical `plan` needs of each of `tables`. A table the plan does not scan needs no columns."""
     usages = {name: _Usage() for name in tables}
-    ordering = False
+    ordering = joins = False
     for node, above in _walk(plan, ()):
         variant = node.to_variant()
         kind = type(variant).__name__
         if kind in _ORDERING_NODES or (kind == "Aggregate" and _takes_extremes(variant)):
             ordering = True
+        joins = joins or kind == "Join"
         if kind == "TableScan" and variant.table_name() in usages:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
     scans = {name: _summary(usage, tables[name]) for name, usage in usages.items()}
-    return Bound(scans, {name: _sensitive(scan, tables[name], ordering) for name, scan in scans.items()})
+    sensitive = {name: _sensitive(scan, tables[name], ordering) for name, scan in scans.items()}
+    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), joins=joins))
 
 
 def _walk(plan: Any, above: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from datafusion import functions as f
 from lakesql.engines import Bound
 from lakesql.engines.datafusion.bound import read_plan
 from lakesql.engines.datafusion.faults import translate
+from lakesql.engines.datafusion.layouts import Footers
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
 from lakesql.engines.datafusion.plan import placeholder
 from lakesql.engines.datafusion.stores import ObjectStores
@@ -23,6 +23,7 @@ from lakesql.errors import InternalError
 from lakesql.relation import Relation
 from lakesql.storage import Storage
 
+_LEAF_PUSHDOWN = "datafusion.optimizer.enable_leaf_expression_pushdown"
 _SETTINGS = {
     # A file whose statistics say min = max is read as that constant, although Parquet statistics leave NaN out; and footers need not be read to plan.
     "datafusion.execution.collect_statistics": "false",
@@ -30,8 +31,11 @@ _SETTINGS = {
     "datafusion.execution.parquet.coerce_int96": "us",
     # Otherwise a scalar subquery hides its scans from `bind`.
     "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery": "false",
-    # A struct's field, read through a union, can trip the rule that reads only that field (push_down_leaf_projections); the plan without it is as right.
-    "datafusion.optimizer.skip_failed_rules": "true",
+    # The rules that move field access down give wrong rows: SELECT a, s['b'] FROM (SELECT -a AS a, s FROM t) WHERE a < -1 gives a, not -a.
+    _LEAF_PUSHDOWN: "false",
+    # A delete set or a table of constants is built once and shared, rather than both sides of its join shuffled, while it is at most this large.
+    "datafusion.optimizer.hash_join_single_partition_threshold": str(64 << 20),
+    "datafusion.optimizer.hash_join_single_partition_threshold_rows": "1000000",
     "datafusion.execution.time_zone": "UTC",
 }
 
@@ -55,9 +59,9 @@ class DataFusionEngine:
     ) -> None:
         self._context = context or _new_context(memory_limit_bytes, target_partitions, batch_size, time_zone)
         self._stores = ObjectStores(self._context, storage)
-        self._lowering = Lowering(self._context, storage, self._stores.require)
+        self._storage = storage
+        self._footers = Footers(storage)
         self._options = SQLOptions().with_allow_ddl(allow_write).with_allow_dml(allow_write).with_allow_statements(False)
-        self._names = itertools.count(1)
         self._lock = threading.Lock()
 
     def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
@@ -70,11 +74,20 @@ class DataFusionEngine:
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
         suspects: list[str] = []
         with self._lock, _translated(suspects):
-            self._lowering.suspects = suspects
-            frames = {name: _guarded(self._lowering.frame(r), bound.sensitive.get(name, frozenset())) for name, r in relations.items()}
-            with self._registered(frames):
+            lowering = self._lowering(suspects, fields_are_read=bound.hints.reads_fields)
+            frames = {name: _guarded(lowering.frame(r), bound.hints.sensitive.get(name, frozenset())) for name, r in relations.items()}
+            with self._registered(frames), self._leaf_pushdown(lowering.asks_source and not bound.hints.reads_fields):
                 frame = self._plan(sql, parameters)
             return Stream(frame, plain(frame.schema()), suspects)
+
+    def frame(self, relation: Relation) -> DataFrame:
+        """The relation as a DataFrame of this context."""
+        suspects: list[str] = []
+        with self._lock, _translated(suspects):
+            return self._lowering(suspects, fields_are_read=True).frame(relation)
+
+    def _lowering(self, suspects: list[str], *, fields_are_read: bool) -> Lowering:
+        return Lowering(self._context, self._storage, self._footers, self._stores.require, suspects, fields_are_read=fields_are_read)
 
     def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
         with _translated():
@@ -82,6 +95,17 @@ class DataFusionEngine:
             if table.num_rows != 1:
                 raise InternalError(f"{expression} gave {table.num_rows} values")
             return table.column(0)[0]
+
+    @contextmanager
+    def _leaf_pushdown(self, wanted: bool) -> Iterator[None]:
+        """Lets the optimiser move file_row_index() below filters, to the source; see lower.Lowering."""
+        if wanted:
+            self._context.sql(f"SET {_LEAF_PUSHDOWN} = true")
+        try:
+            yield
+        finally:
+            if wanted:
+                self._context.sql(f"SET {_LEAF_PUSHDOWN} = false")
 
     def _plan(self, sql: str, parameters: Mapping[str, Any]) -> DataFrame:
         return self._context.sql(sql, options=self._options, param_values=dict(parameters) or None)

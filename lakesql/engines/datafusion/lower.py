@@ -20,13 +20,15 @@ from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
 from datafusion import functions as f
 
 from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
-from lakesql.engines.datafusion.merge import latest_by_key, without_keys
+from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
+from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import scan_files
 from lakesql.engines.variants import as_json, holds_variant
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
     Batches,
+    Beside,
     CastTo,
     Col,
     ColumnMatch,
@@ -37,6 +39,9 @@ from lakesql.relation import (
     Filter,
     FirstNonNull,
     LatestByKey,
+    Mapped,
+    MergeByKey,
+    OneOf,
     Project,
     Relabel,
     Relation,
@@ -62,15 +67,26 @@ _ROWS_PER_BATCH = 8192
 
 
 class Lowering:
-    """Lowers relations into one session context. Footers read for columns found by id are kept between statements."""
+    """Lowers the relations of one statement into a session context.
 
-    def __init__(self, context: SessionContext, storage: Storage, on_store: Callable[[str], None]) -> None:
+    on_store: called with a path of each store before it is read. suspects: receives a line for each file whose size is not what metadata says: no error yet, but the
+    first thing to know if one cannot be read. fields_are_read: the statement reaches into structs.
+
+    Row positions and file names come from the source alone: `file_row_index()` above a filter cannot be evaluated, and filters are pushed below it. Either the
+    optimiser moves it down again (its leaf rules; asks_source says that they are needed), or filters must be kept above (merge.unfiltered), and the source
+    prunes nothing: the way for statements that reach into structs, which those rules get wrong.
+    """
+
+    def __init__(
+        self, context: SessionContext, storage: Storage, footers: Footers, on_store: Callable[[str], None], suspects: list[str], *, fields_are_read: bool
+    ) -> None:
         self._context = context
         self._storage = storage
+        self._footers = footers
         self._on_store = on_store
-        self._footers = Footers(storage)
-        self.suspects: list[str] = []
-        """Files of the statement being lowered whose size is not what metadata says: no error yet, but the first thing to know if one cannot be read."""
+        self._suspects = suspects
+        self._fields_are_read = fields_are_read
+        self.asks_source = False
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation's rows, lazily. Checks that data files are there; Batches are loaded here."""
@@ -83,8 +99,6 @@ class Lowering:
                 return self._counted(relation)
             case Project(input_, names, expressions):
                 frame = self.frame(input_)
-                if isinstance(input_, Files) and input_.row_index is not None and any(not isinstance(e, Col) for e in expressions):
-                    frame = frame.repartition(_REPARTITIONS)
                 return frame.select(*(_named(_expression(e, frame), e, n) for n, e in zip(names, expressions, strict=True)))
             case Filter(input_, where):
                 return self.frame(input_).filter(column(where))
@@ -96,6 +110,10 @@ class Lowering:
                 return without_keys(self._context, relation, self.frame)
             case LatestByKey():
                 return latest_by_key(self._context, relation, self.frame)
+            case MergeByKey():
+                return merge_by_key(self._context, relation, self.frame)
+            case Beside():
+                return beside(self._context, relation, self.frame)
             case Scanned():
                 raise InternalError("a dataset of another library cannot be lowered by this engine yet")
             case _:
@@ -135,30 +153,31 @@ class Lowering:
             extra.append(f.input_file_name().alias(key))
             names = [*names, key]
         if constants is None or constants.num_columns == 0:
-            return _ordered(self._read(paths, held, wanted, extra), names)
+            return _ordered(self._read(paths, held, wanted, extra, bool(extra)), names)
         codes, distinct, groups = distinct_rows(constants, len(paths))
         if groups <= UNION_LIMIT:
             frames = []
             for number in range(groups):
                 chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
                 literals = [literal(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
-                frames.append(_ordered(self._read(chosen, held, wanted, [*literals, *extra]), names))
+                frames.append(_ordered(self._read(chosen, held, wanted, [*literals, *extra], bool(extra)), names))
             return self._union(frames)
         known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
-        scan = self._read(paths, held, wanted, [*extra, f.input_file_name().alias(_FILE + "_here")])
+        scan = self._read(paths, held, wanted, [*extra, f.input_file_name().alias(_FILE + "_here")], True)
         joined = self._table(known).join(scan, how="inner", left_on=[_FILE], right_on=[_FILE + "_here"])
         return _ordered(joined, names)
 
-    def _read(self, paths: Sequence[str], held: pa.Schema, wanted: pa.Schema | None, extra: Sequence[Expr]) -> DataFrame:
-        """A scan of files as `held`, its columns renamed to `wanted`, and `extra` expressions, which the source itself may have to evaluate."""
-        scan = self._scan(paths, held)
+    def _read(self, paths: Sequence[str], held: pa.Schema, wanted: pa.Schema | None, extra: Sequence[Expr], told_by_source: bool) -> DataFrame:
+        """A scan of files as `held`, its columns renamed to `wanted`, and `extra` expressions. told_by_source: some of those only the source can evaluate."""
+        scan = self._scan(paths, held).select(*(column(n) for n in held.names), *extra)
+        if told_by_source:
+            self.asks_source = True
+            scan = unfiltered(self._context, scan) if self._fields_are_read else scan
+            scan = scan.repartition(_REPARTITIONS)
         if wanted is None:
-            return scan.select(*(column(n) for n in held.names), *extra)
+            return scan
         columns = [_as_wanted(h, w) for h, w in zip(held, wanted, strict=True)]
-        if not extra:
-            return scan.select(*columns)
-        apart = scan.select(*(column(n) for n in held.names), *extra).repartition(_REPARTITIONS)
-        return apart.select(*columns, *(column(n) for n in apart.schema().names[len(held) :]))
+        return scan.select(*columns, *(column(n) for n in scan.schema().names[len(held) :]))
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
         for path in paths[:1]:
@@ -178,7 +197,7 @@ class Lowering:
             if size == 0:
                 raise DataFileError(f"data file {path} is empty", hint="it was not written whole, or has been overwritten")
             if promised is not None and size != promised:
-                self.suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
+                self._suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
 
     # Deletes -------------------------------------------------------------------------------------------------------------------------------------
 
@@ -186,15 +205,15 @@ class Lowering:
         input_ = node.input
         if not isinstance(input_, Files) or not isinstance(node.deletes, Batches):
             deletes = self.frame(node.deletes).select(column("path").alias(_FILE), column("position").alias(_POSITION))
-            return _anti_join(self.frame(input_), deletes, [node.file_path, node.row_index], [_FILE, _POSITION])
+            return without_positions(self._context, self.frame(input_), deletes, {node.file_path: _FILE, node.row_index: _POSITION})
         rows = _conforming(node.deletes.load(), node.deletes.schema)
         if input_.files.num_rows == 1:
             positions = rows.filter(pc.equal(rows.column("path"), input_.files.column("path")[0])).select(["position"]).rename_columns([_POSITION])
-            return _anti_join(self._files(input_), self._table(positions), [node.row_index], [_POSITION])
+            return without_positions(self._context, self._files(input_), self._table(positions), {node.row_index: _POSITION})
         paths = pc.dictionary_encode(rows.column("path")).combine_chunks()
         names = pa.array([engine_name(p) for p in paths.dictionary.to_pylist()], pa.string())
         known = pa.table({_FILE: pa.DictionaryArray.from_arrays(paths.indices, names).cast(pa.string()), _POSITION: rows.column("position")})
-        joined = _anti_join(self._files(input_, key=_KEY), self._table(known), [_KEY, node.row_index], [_FILE, _POSITION])
+        joined = without_positions(self._context, self._files(input_, key=_KEY), self._table(known), {_KEY: _FILE, node.row_index: _POSITION})
         return _ordered(joined, files_schema(input_).names)
 
     # Rows in memory ------------------------------------------------------------------------------------------------------------------------------
@@ -283,10 +302,6 @@ def _ordered(frame: DataFrame, names: Sequence[str]) -> DataFrame:
     return frame.select(*(column(n) for n in names))
 
 
-def _anti_join(frame: DataFrame, deletes: DataFrame, left: list[str], right: list[str]) -> DataFrame:
-    return frame.join(deletes, how="anti", left_on=left, right_on=right)
-
-
 def _conforming(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if table.schema.names != schema.names:
         raise InternalError(f"a metadata table gave columns {table.schema.names} instead of {schema.names}")
@@ -318,6 +333,11 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
             return f.coalesce(*(_expression(i, input_) for i in inputs))
         case Sum(left, right):
             return _expression(left, input_) + _expression(right, input_)
+        case OneOf(inner, values):
+            return f.coalesce(f.in_list(_expression(inner, input_), [literal(v) for v in values]), lit(False))
+        case Mapped(inner, function, type_):
+            value = _expression(inner, input_)
+            return mapped(value, input_.select(value).schema().field(0).type, function, type_)
 
 
 def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
