@@ -113,7 +113,7 @@ def file_columns(actions: list[dict[str, Any]], names: Iterable[str], root: str,
     """The named fields of add, remove or cdc actions as columns, paths in normal form."""
     columns = []
     for name in names:
-        values = [_plain(fields.get(name), name) for fields in actions]
+        values = _values(actions, name)
         try:
             column = pa.array(values, ADD_FIELDS[name])
         except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as error:
@@ -185,14 +185,15 @@ def _as_text(value: Any) -> str | None:
     raise TypeError(type(value))
 
 
-def _plain(value: Any, name: str) -> Any:
-    """A JSON value as pyarrow takes it for the field `name`."""
+def _values(actions: list[dict[str, Any]], name: str) -> list[Any]:
+    """A field of every action, as pyarrow takes it."""
+    values = [fields.get(name) for fields in actions]
     if name == "stats":
         # Statistics are a help and no more: whatever is no text is no statistics.
-        return value if isinstance(value, str) else None
-    if isinstance(value, dict) and ADD_FIELDS[name] == TEXT_MAP:
-        return list(value.items())
-    return value
+        return [value if isinstance(value, str) else None for value in values]
+    if ADD_FIELDS[name] == TEXT_MAP:
+        return [list(value.items()) if isinstance(value, dict) else value for value in values]
+    return values
 
 
 def _text(fields: Mapping[str, Any], key: str, source: str) -> str:
