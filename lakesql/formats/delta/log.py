@@ -54,16 +54,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Delta:
-    """A file of actions: commit `first` (= `last`), or the compacted commits first..last."""
+    """A file of actions: commit `first` (= `last`), or the compacted commits first..last (without their commitInfo and cdc)."""
 
     first: int
     last: int
     entry: Entry
-
-    @property
-    def is_compacted(self) -> bool:
-        """Whether it stands for more than one commit, without their commitInfo and cdc."""
-        return self.first != self.last
 
 
 @dataclass
@@ -97,7 +92,6 @@ class Segment:
     deltas: tuple[Delta, ...]
     commit: Entry | None
     checksum: Entry | None
-    listing: Listing = field(repr=False, compare=False)
 
 
 def list_log(storage: Storage, log: str, start: int, stop: int | None = None) -> Listing:
@@ -197,7 +191,7 @@ def _segment(storage: Storage, log: str, listing: Listing, target: int, checkpoi
         if version not in listing.commits:
             raise _gap(log, version)
     _check_after(listing, log, target)
-    return Segment(target, checkpoint, _deltas(listing, first, target), listing.commits.get(target), listing.checksums.get(target), listing)
+    return Segment(target, checkpoint, _deltas(listing, first, target), listing.commits.get(target), listing.checksums.get(target))
 
 
 def _check_after(listing: Listing, log: str, target: int) -> None:

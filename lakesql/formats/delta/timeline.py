@@ -51,10 +51,16 @@ class Timeline:
         self._lock = threading.Lock()
 
     def committed_at_us(self, version: int, features: Features) -> int | None:
-        """The commit time of a version, microseconds UTC; None where its commit is gone. features: of that version or a later one."""
+        """The commit time of a version, microseconds UTC; None where its commit is gone or does not say. features: of that version or a later one."""
         start = version if _is_recorded(version, features) else max(0, version - _LOOK_BACK)
         listing = list_log(self._storage, self._log, start, version)
-        return self.times([version], listing, features)[0] if version in listing.commits else None
+        if version not in listing.commits:
+            return None
+        try:
+            return self.times([version], listing, features)[0]
+        except MetadataError:
+            # The version can be read without its time; whoever asks for a version by time gets the error.
+            return None
 
     def times(self, versions: Sequence[int], listing: Listing, features: Features) -> list[int]:
         """The commit times of these versions, all of them in `listing`, which should begin some versions before the first."""

@@ -170,6 +170,7 @@ def test_a_commit_without_a_usable_record(recorded: object) -> None:
     log = ict(2).commit({"commitInfo": {"inCommitTimestamp": recorded}}, add("g"))
     with pytest.raises(MetadataError, match=r"00002\.json: in-commit timestamps are on, but commitInfo.inCommitTimestamp is"):
         version(log, START_US)
+    assert log.table.snapshot(Latest()).committed_at_us is None
 
 
 def test_instants_as_text() -> None:
