@@ -486,3 +486,12 @@ def test_planning_reads_no_data_file() -> None:
     files = snapshot.scan(ScanRequest(("id", "day"), (compare("id", Op.GT, 3),)))
     snapshot.relate(files, ("id", "day"))
     assert all(path.startswith(LOG) for path in log.storage.reads)
+
+
+def test_a_table_in_a_bucket() -> None:
+    root = "s3://bucket/lake/t"
+    log = Log(root).create(add("f0"), schema=schema_text(id="long"))
+    log.checkpoint(0, protocol(), metadata(), add("f0", stats=stats(3, id=(1, 2, 0)))).commit(add("s3a://bucket/lake/t/f1"), add("s3://other/f2"))
+    files = latest(log).scan(ScanRequest(("id",), (compare("id", Op.GT, 0),)))
+    assert files.files["path"].to_pylist() == [f"{root}/f0", f"{root}/f1", "s3://other/f2"]
+    assert files.live_rows.to_pylist() == [3, None, None]
