@@ -15,7 +15,7 @@ values, a function of the format's own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,9 @@ class ColumnMatch(enum.Enum):
 
 VARIANT_AS_JSON = {b"lakesql.variant": b"json"}
 """Metadata of a text field of `Files.schema`, at any depth, that the files hold as a variant."""
+
+DEFAULT = b"lakesql.default"
+"""Key in the metadata of a field of `Files.schema`, at any depth: the value it has in files that lack it; see `with_default`."""
 
 # Expressions ---------------------------------------------------------------------------------------------------------------------------------------
 
@@ -125,8 +128,16 @@ class Files:
     files: one row per file: `path` string (as `storage` names it), `size_bytes` int64. schema: the columns to read, as they are called inside the
     files; a column or nested field that a file lacks is null there, a narrower type is widened. constants: columns that have one value per file; one
     row per file, in the order of `files`, names not in `schema`. file_path / row_index: names under which the file's path (the very text of `files.path`)
-    and the row's 0-based position in its file (before any filter) are added, or None. fallback_by_name: with BY_ID, files that carry no field ids at all are
-    read by name; otherwise such a file is an error.
+    and the row's 0-based position in its file (before any filter) are added, or None.
+
+    Fields a file lacks: where `absent` has a column of that name, its value for that file, null included (one row per file, in the order of `files`); else the
+    field's default (`default_of`), for a field of a struct only in rows where the struct is there; else null. A file has a column or lacks it as a whole, so a
+    null that a file holds stays null.
+
+    Files without field ids, read BY_ID, at most one of these being given: fallback_by_name reads them by name; fallback_names by the names listed for a field's
+    id, at its own level, where a field that is not listed is in no such file; fallback_by_position takes the column with id n from the n-th column of the file,
+    counted from 1, and fields below it by name. Without any of them such a file is an error. `absent` comes before the fallback: a column it has is not
+    looked for in a file without ids.
 
     Variants: a field marked VARIANT_AS_JSON is in the files a struct of `metadata`, `value` and, where shredded, `typed_value` of a type that each file
     chooses, its fields found by name. It is read with all of them and given as the JSON text that `lakesql.variant.to_json` makes of it.
@@ -143,6 +154,9 @@ class Files:
     file_path: str | None = None
     row_index: str | None = None
     fallback_by_name: bool = False
+    fallback_names: Mapping[int, tuple[str, ...]] | None = field(default=None, hash=False)
+    fallback_by_position: bool = False
+    absent: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -358,6 +372,28 @@ class Beside:
 
 
 Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey | Beside
+
+
+def with_default(field_: pa.Field, value: pa.Scalar) -> pa.Field:
+    """The field, saying in its metadata what it is in files that lack it; the scalar is of the field's type.
+
+    >>> default_of(with_default(pa.field("a", pa.int32()), pa.scalar(7, pa.int32())))
+    <pyarrow.Int32Scalar: 7>
+    """
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch([pa.repeat(value, 1)], names=[""])
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return field_.with_metadata({**(field_.metadata or {}), DEFAULT: sink.getvalue().to_pybytes()})
+
+
+def default_of(field_: pa.Field) -> pa.Scalar | None:
+    """What the field is in files that lack it; None where it says nothing, and is null there."""
+    content = (field_.metadata or {}).get(DEFAULT)
+    if content is None:
+        return None
+    with pa.ipc.open_stream(content) as reader:
+        return reader.read_all().column(0)[0]
 
 
 def distinct_rows(constants: pa.Table, row_count: int) -> tuple[np.ndarray, pa.Table, int]:
