@@ -52,8 +52,8 @@ def _extremes(files: FileSet, needed: list[str], codes: np.ndarray, groups: pa.T
     counts: list[int] = []
     for group, total in enumerate(rows.tolist()):
         inside = pa.array(codes == group)
-        limits = {name: _limits(bounds, inside, total) for name, bounds in known.items()}
-        if any(limit is None for limit in limits.values()):
+        limits = {name: limit for name, bounds in known.items() if (limit := _limits(bounds, inside, total)) is not None}
+        if len(limits) < len(known):
             return None
         edges = sorted({0, min(1, total), total} | {limit.values for limit in limits.values()})
         for start, end in itertools.pairwise(edges):

@@ -67,15 +67,15 @@ def _schemas(session: Session, like: str | None) -> pa.Table:
 def _describe(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     """One row per column: its name, type, whether it may be null, and a comment where the table has one."""
     mention = _mention(statement)
-    table = session.table_of(mention)
+    table, metadata = session.table_of(mention)
     at = session.at_of(mention, parameters)
-    if mention.metadata is not None:
-        schema, pinned = table.metadata(mention.metadata, at).schema, ()
+    if metadata is not None:
+        schema, pinned = table.metadata(metadata, at).schema, tuple[PinnedSnapshot, ...]()
     else:
         snapshot = table.snapshot(at)
         schema = snapshot.schema
         pinned = (
-            PinnedSnapshot(".".join(mention.name or (mention.path or "",)), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),
+            PinnedSnapshot(str(mention), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),
         )
     rows = pa.table(
         {
@@ -91,9 +91,9 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
 
 def _history(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     mention = _mention(statement)
-    table = session.table_of(mention)
+    table, _ = session.table_of(mention)
     relation = table.metadata("history", session.at_of(mention, parameters))
-    rows: pa.Table = relation.load()  # type: ignore[union-attr]  # metadata tables of history are Batches in every format
+    rows = relation.load()
     return of_table(rows if statement.limit is None else rows.slice(0, statement.limit))
 
 

@@ -24,12 +24,24 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakesql import answers, catalog_statements, explain, sql, travel
 from lakesql.catalogs import Catalogs
 from lakesql.config import Config, load_config
 from lakesql.engines import Bound, BoundScan, Engine, Rows, open_engine
-from lakesql.errors import Error, MissingFileError, NotSupportedError, ParameterError, SqlError, UnknownColumnError, UnknownTableError, did_you_mean
+from lakesql.errors import (
+    Error,
+    MissingFileError,
+    NotSupportedError,
+    ParameterError,
+    QueryCancelledError,
+    QueryTimeoutError,
+    SqlError,
+    UnknownColumnError,
+    UnknownTableError,
+    did_you_mean,
+)
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
@@ -66,12 +78,22 @@ _Pinned = dict[tuple[str, At], Snapshot]
 class Session:
     """Runs statements, one after another or from several threads: each has its own names in the engine."""
 
-    def __init__(self, catalogs: Catalogs, engine: Engine, settings: Settings, *, as_of: At | None = None, allow_write: bool = False) -> None:
+    def __init__(
+        self,
+        catalogs: Catalogs,
+        engine: Engine,
+        settings: Settings,
+        *,
+        as_of: At | None = None,
+        allow_write: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> None:
         self.catalogs = catalogs
         self.settings = settings
         self._engine = engine
         self._as_of = as_of
         self._allow_write = allow_write
+        self._timeout_seconds = timeout_seconds
         self._views: dict[str, sql.Statement] = {}
         self._names = itertools.count(1)
         self._running: set[Rows] = set()
@@ -105,7 +127,7 @@ class Session:
             allow_write=options.allow_write,
         )
         default = travel.at_default(as_of if as_of is not None else loaded.session.as_of, settings.time_zone)
-        return cls(catalogs, opened, settings, as_of=default, allow_write=options.allow_write)
+        return cls(catalogs, opened, settings, as_of=default, allow_write=options.allow_write, timeout_seconds=options.timeout_seconds)
 
     def execute(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
         """Runs one statement. Rows stream: errors of single files and values come while they are taken.
@@ -145,7 +167,7 @@ class Session:
 
     def _query(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
         plan = self._plan(statement, parameters)
-        relations = {s.source.engine_name: s.relation for s in plan.scans} | plan.metadata
+        relations = {**{s.source.engine_name: s.relation for s in plan.scans}, **plan.metadata}
         try:
             with _placed(statement, plan.rendered):
                 rows = self._engine.run(plan.rendered.text, relations, plan.bound, parameters)
@@ -153,9 +175,10 @@ class Session:
             raise self._explained(error, plan.scans) from error
         with self._lock:
             self._running.add(rows)
+        batches = self._streamed(rows, plan)
         return Result(
             rows.schema,
-            self._streamed(rows, plan),
+            _readable(batches, plan) if statement.kind is sql.Kind.EXPLAIN else batches,
             snapshots=tuple(_pinned(s) for s in plan.sources),
             scan_stats=ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans)),
             notices=plan.notices,
@@ -163,11 +186,17 @@ class Session:
         )
 
     def _streamed(self, rows: Rows, plan: _Plan) -> Iterator[pa.RecordBatch]:
+        watch = _Watch(rows, self._timeout_seconds)
         try:
             yield from rows
         except MissingFileError as error:
             raise self._explained(error, plan.scans) from error
+        except QueryCancelledError as error:
+            if watch.expired:
+                raise QueryTimeoutError(f"the statement ran longer than {self._timeout_seconds:g} s", hint="raise [engine] timeout, or ask for less") from error
+            raise
         finally:
+            watch.stop()
             with self._lock:
                 self._running.discard(rows)
 
@@ -232,17 +261,15 @@ class Session:
         hidden = {s.mention: [n for n in s.snapshot.hidden.names if n in s.schema.names] for s in local if s.snapshot is not None}
         return sql.render(statement, replacements, schemas=schemas, hidden=hidden)
 
-    def _source(
-        self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: _Pinned, used: frozenset[str]
-    ) -> _Source:
+    def _source(self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: _Pinned, used: frozenset[str]) -> _Source:
         if mention.changes is not None:
             raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
-            table = self.table_of(mention)
+            table, metadata = self.table_of(mention)
             at = self.at_of(mention, parameters)
-            if mention.metadata is not None:
-                relation = table.metadata(mention.metadata, at)
+            if metadata is not None:
+                relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
             key = (table.location, at)
             snapshot = pinned.get(key) or table.snapshot(at)
@@ -251,12 +278,17 @@ class Session:
         schema = pa.schema([*snapshot.schema, *hidden])
         return _Source(mention, name, table, schema, snapshot=snapshot)
 
-    def table_of(self, mention: sql.Mention) -> Table:
-        """The table a mention names. Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError."""
-        if mention.path is not None:
-            return self.catalogs.open_path(mention.path)
-        assert mention.name is not None
-        return self.catalogs.resolve(mention.name)
+    def table_of(self, mention: sql.Mention) -> tuple[Table, str | None]:
+        """The table a mention names, and which of its metadata tables is meant, if one is.
+
+        Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError.
+        """
+        table = self.catalogs.open_path(mention.path) if mention.path is not None else self.catalogs.resolve(mention.name or ())
+        if mention.metadata is None:
+            return table, None
+        first, _, rest = mention.metadata.partition("$")
+        view = table.view(first)
+        return (table, mention.metadata) if view is None else (view, rest or None)
 
     def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any]) -> At:
         """The state a mention names: its own clause, else the session's, else the latest."""
@@ -351,6 +383,42 @@ def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
             if span is not None:
                 sql.place(error, statement, span)
         raise
+
+
+class _Watch:
+    """Stops a statement's rows once their time is up. seconds: None for as long as it takes."""
+
+    def __init__(self, rows: Rows, seconds: float | None) -> None:
+        self.expired = False
+        self._rows = rows
+        self._timer = None if seconds is None else threading.Timer(seconds, self._expire)
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """The rows have ended by themselves."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._rows.close()
+
+
+def _readable(batches: Iterator[pa.RecordBatch], plan: _Plan) -> Iterator[pa.RecordBatch]:
+    """The engine's plans in the statement's own names: tables by what the statement calls them, scans of files as such."""
+    names = {s.engine_name: str(s.mention) for s in plan.sources}
+    for batch in batches:
+        columns = []
+        for values in batch.columns:
+            if pa.types.is_string(values.type):
+                # The longest first: __lakesql_1 begins __lakesql_12.
+                for engine_name in sorted(names, key=len, reverse=True):
+                    values = pc.replace_substring(values, engine_name, names[engine_name])
+                values = pc.replace_substring(values, "?table?", "files")
+            columns.append(values)
+        yield pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Relation:

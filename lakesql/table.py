@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from lakesql.predicate import Predicate
-from lakesql.relation import Relation
+from lakesql.relation import Batches, Relation
 from lakesql.storage import Storage
 
 # Which state of a table ----------------------------------------------------------------------------------------------------------------------------
@@ -171,13 +171,17 @@ class Table(Protocol):
         """The state `at`. Raises NoSuchVersionError, ExpiredVersionError, MetadataError, UnsupportedFeatureError."""
         ...
 
-    def metadata(self, name: str, at: At) -> Relation:
+    def metadata(self, name: str, at: At) -> Batches:
         """The rows of a metadata table (`"t$name"`), without the `$`; loaded when lowered. Raises UnknownTableError with the names there are."""
         ...
 
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """The metadata tables `metadata` knows, for completion and errors."""
+        ...
+
+    def view(self, name: str) -> Table | None:
+        """Another table that this one holds under `"t$name"`: a branch (`branch_x`), a tag (`tag_x`), a read-optimised view (`ro`). None for a name that is none."""
         ...
 
 

@@ -16,7 +16,7 @@ from lakesql.engines.datafusion.bound import read_plan
 from lakesql.engines.datafusion.faults import translate
 from lakesql.engines.datafusion.layouts import Footers
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
-from lakesql.engines.datafusion.plan import placeholder
+from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.datafusion.stores import ObjectStores
 from lakesql.engines.datafusion.stream import Stream, naming
 from lakesql.errors import InternalError
@@ -60,6 +60,7 @@ class DataFusionEngine:
         self._context = context or _new_context(memory_limit_bytes, target_partitions, batch_size, time_zone)
         self._stores = ObjectStores(self._context, storage)
         self._storage = storage
+        self._scans = Scans(self._context)
         self._footers = Footers(storage)
         self._options = SQLOptions().with_allow_ddl(allow_write).with_allow_dml(allow_write).with_allow_statements(False)
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class DataFusionEngine:
     def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
         with self._lock, _translated():
             views = {name: as_views(schema) for name, schema in tables.items()}
-            frames = {name: placeholder(self._context, name, schema) for name, schema in views.items()}
+            frames = {name: self._scans.placeholder(name, schema) for name, schema in views.items()}
             with self._registered(frames):
                 return read_plan(self._plan(sql, parameters).optimized_logical_plan(), views)
 
@@ -87,7 +88,7 @@ class DataFusionEngine:
             return self._lowering(suspects, fields_are_read=True).frame(relation)
 
     def _lowering(self, suspects: list[str], *, fields_are_read: bool) -> Lowering:
-        return Lowering(self._context, self._storage, self._footers, self._stores.require, suspects, fields_are_read=fields_are_read)
+        return Lowering(self._context, self._scans, self._storage, self._footers, self._stores.require, suspects, fields_are_read=fields_are_read)
 
     def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
         with _translated():

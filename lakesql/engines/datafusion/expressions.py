@@ -114,7 +114,7 @@ def _in_list(expression: Any, schema: pa.Schema) -> Predicate:
 
 def _needs_exact(type_: pa.DataType) -> bool:
     """Python values of these types lose digits or the range."""
-    return pa.types.is_temporal(type_) or pa.types.is_decimal(type_)
+    return bool(pa.types.is_temporal(type_) or pa.types.is_decimal(type_))
 
 
 def _between(expression: Any, schema: pa.Schema) -> Predicate:
@@ -234,21 +234,20 @@ def _keeps_order(source: pa.DataType, target: pa.DataType) -> bool:
     if t.is_integer(source):
         if t.is_integer(target):
             wider = target.bit_width > source.bit_width or (target.bit_width == source.bit_width and t.is_signed_integer(source) == t.is_signed_integer(target))
-            return wider and (t.is_signed_integer(target) or t.is_unsigned_integer(source))
+            return bool(wider and (t.is_signed_integer(target) or t.is_unsigned_integer(source)))
         digits = {8: 3, 16: 5, 32: 10, 64: 20}[source.bit_width]
-        return t.is_float64(target) or (t.is_decimal(target) and target.precision - target.scale >= digits)
+        return bool(t.is_float64(target) or (t.is_decimal(target) and target.precision - target.scale >= digits))
     if t.is_decimal(source):
-        return t.is_float64(target) or (
-            t.is_decimal(target) and target.scale >= source.scale and target.precision - target.scale >= source.precision - source.scale
-        )
+        wider = t.is_decimal(target) and target.scale >= source.scale and target.precision - target.scale >= source.precision - source.scale
+        return bool(t.is_float64(target) or wider)
     if t.is_float32(source):
         return bool(t.is_float64(target))
     if t.is_date32(source):
-        return t.is_timestamp(target) and target.unit != "ns"
+        return bool(t.is_timestamp(target) and target.unit != "ns")
     if t.is_timestamp(source):
         coarser = ("s", "ms", "us", "ns").index
         utc = source.tz in (None, "UTC", "+00:00", "Z")
-        return utc and (t.is_date32(target) or (t.is_timestamp(target) and coarser(target.unit) <= coarser(source.unit)))
+        return bool(utc and (t.is_date32(target) or (t.is_timestamp(target) and coarser(target.unit) <= coarser(source.unit))))
     return False
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,7 @@ from datafusion import functions as f
 from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
 from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
-from lakesql.engines.datafusion.plan import scan_files
+from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.variants import as_json, holds_variant
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import engine_url, is_local, place
@@ -78,9 +79,18 @@ class Lowering:
     """
 
     def __init__(
-        self, context: SessionContext, storage: Storage, footers: Footers, on_store: Callable[[str], None], suspects: list[str], *, fields_are_read: bool
+        self,
+        context: SessionContext,
+        scans: Scans,
+        storage: Storage,
+        footers: Footers,
+        on_store: Callable[[str], None],
+        suspects: list[str],
+        *,
+        fields_are_read: bool,
     ) -> None:
         self._context = context
+        self._scans = scans
         self._storage = storage
         self._footers = footers
         self._on_store = on_store
@@ -182,7 +192,7 @@ class Lowering:
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
         for path in paths[:1]:
             self._on_store(path)
-        return scan_files(self._context, [engine_url(p) for p in paths], as_views(schema))
+        return self._scans.files([engine_url(p) for p in paths], as_views(schema))
 
     def _require(self, paths: Sequence[str], expected: Sequence[int | None]) -> None:
         """A listing over a file that is not there, or is empty, gives no rows and no error, so each is looked for first."""
@@ -310,7 +320,12 @@ def _conforming(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def literal(scalar: pa.Scalar) -> Expr:
     """A constant of the scalar's type; DataFusion takes nulls of nested types only by a cast."""
-    return lit(scalar) if scalar.is_valid else lit(None).cast(scalar.type)
+    return lit(scalar) if scalar.is_valid else _null().cast(scalar.type)
+
+
+@cache
+def _null() -> Expr:
+    return lit(None)  # made once: each time, datafusion-python looks for a library that may not be there
 
 
 def _named(value: Expr, expression: Expression, name: str) -> Expr:

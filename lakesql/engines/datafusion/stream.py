@@ -7,7 +7,9 @@ caller is free at once. What keeps running for a while is a join that has alread
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import cache
@@ -17,6 +19,10 @@ import pyarrow as pa
 
 from lakesql.engines.datafusion.faults import translate
 from lakesql.errors import DataFileError, Error, QueryCancelledError
+
+_FAREWELL_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.02
+"""How long an engine thread may take to come out of a call into the loop; without it 10 of 30 processes crashed as they ended."""
 
 
 class Stream:
@@ -84,5 +90,14 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="lakesql-engine", daemon=True).start()
+    thread = threading.Thread(target=loop.run_forever, name="lakesql-engine", daemon=True)
+    thread.start()
+    atexit.register(_stop, loop, thread)
     return loop
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """Ends the loop before the interpreter goes: an engine thread that hands it a batch later would bring the process down with it."""
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(_FAREWELL_SECONDS)
+    time.sleep(_LAST_WORDS_SECONDS)

@@ -41,6 +41,10 @@ class DeltaTable:
                 latest = self._at(None)
                 return self._at(self._place.timeline.version_at(at, latest.state.version, latest.features))
 
+    def view(self, name: str) -> None:
+        """See table.Table: Delta tables hold no others."""
+        return None
+
     def metadata(self, name: str, at: At) -> Relation:
         """See Table."""
         make = METADATA.get(name.lower())
