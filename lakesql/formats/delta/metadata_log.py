@@ -19,7 +19,7 @@ from lakesql.formats.delta.history import history_rows
 from lakesql.formats.delta.json_lines import decode
 from lakesql.formats.delta.log import Listing, list_log
 from lakesql.formats.delta.paths import full_paths
-from lakesql.formats.delta.replay import in_parallel
+from lakesql.formats.delta.replay import READING_THREADS, in_parallel
 from lakesql.formats.delta.snapshot import DeltaSnapshot
 from lakesql.formats.delta.stats import num_records_json
 from lakesql.relation import Batches
@@ -219,7 +219,7 @@ def _commits(snapshot: DeltaSnapshot) -> Iterable[tuple[int, bytes, int]]:
     versions.reverse()
     for start in range(0, len(versions), _SOME_COMMITS):
         chosen = versions[start : start + _SOME_COMMITS]
-        contents = in_parallel(lambda entry: read_immutable(snapshot.states.storage, entry.path, entry), [listing.commits[v] for v in chosen])
+        contents = in_parallel(lambda entry: read_immutable(snapshot.states.storage, entry.path, entry), [listing.commits[v] for v in chosen], READING_THREADS)
         yield from ((v, content, times[v]) for v, content in zip(chosen, contents, strict=True))
 
 

@@ -27,6 +27,12 @@ Rows = npt.NDArray[np.int64]
 T = TypeVar("T")
 U = TypeVar("U")
 
+READING_THREADS = 16
+"""Small files asked for at once: stores answer slowly, and many at a time."""
+
+DECODING_THREADS = min(8, max(4, os.cpu_count() or 1))
+"""Blocks decoded at once: each needs memory of its own."""
+
 _MEMORY_BLOCKS = 32
 """Blocks of commits that a state keeps apart; beyond, their live rows are put together."""
 
@@ -186,11 +192,11 @@ class Others:
         return Others(self.txns | tail.txns, domains)
 
 
-def in_parallel(work: Callable[[T], U], items: Sequence[T]) -> list[U]:
+def in_parallel(work: Callable[[T], U], items: Sequence[T], threads: int = DECODING_THREADS) -> list[U]:
     """What the work makes of each item, in order; several at once, since reading and decoding Parquet releases the interpreter. The first error is raised."""
     if len(items) < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(min(len(items), threads)) as pool:
         return list(pool.map(work, items))
 
 

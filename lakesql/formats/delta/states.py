@@ -19,7 +19,7 @@ from lakesql.formats.delta.checkpoint import CheckpointReader
 from lakesql.formats.delta.hint import Hint, read_hint
 from lakesql.formats.delta.json_lines import decode
 from lakesql.formats.delta.log import LOG_FOLDER, Delta, Segment, list_log, segment_for
-from lakesql.formats.delta.replay import ActiveFiles, Lazy, LiveBlock, Others, State, Tail, files_after, in_parallel, reconcile
+from lakesql.formats.delta.replay import READING_THREADS, ActiveFiles, Lazy, LiveBlock, Others, State, Tail, files_after, in_parallel, reconcile
 from lakesql.location import join
 from lakesql.storage import Entry, Storage, read_immutable
 
@@ -126,7 +126,7 @@ class States:
         )
 
     def _read(self, deltas: Sequence[Delta]) -> list[Change]:
-        return in_parallel(self.change, deltas)
+        return in_parallel(self.change, deltas, READING_THREADS)
 
     def _reader(self, segment: Segment, hint: Hint | None) -> CheckpointReader | None:
         checkpoint = segment.checkpoint

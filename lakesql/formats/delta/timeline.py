@@ -16,7 +16,7 @@ from lakesql.errors import ExpiredVersionError, MetadataError, NoSuchVersionErro
 from lakesql.formats.delta.commits import first_action, read_actions
 from lakesql.formats.delta.features import Features
 from lakesql.formats.delta.log import Listing, list_log, oldest_readable
-from lakesql.formats.delta.replay import in_parallel
+from lakesql.formats.delta.replay import READING_THREADS, in_parallel
 from lakesql.storage import Entry, Storage
 from lakesql.table import AtTime
 
@@ -129,7 +129,7 @@ class Timeline:
         """The clock's times, moved up so that they rise by at least a millisecond from version to version."""
         versions = sorted(listing.commits)
         if self._clock is Clock.COMMIT_INFO:
-            told = dict(zip(versions, in_parallel(lambda v: self._record(v, listing.commits[v], _WRITERS_CLOCK), versions), strict=True))
+            told = dict(zip(versions, in_parallel(lambda v: self._record(v, listing.commits[v], _WRITERS_CLOCK), versions, READING_THREADS), strict=True))
         else:
             # Delta's clock counts milliseconds; stores may give more digits.
             told = {v: listing.commits[v].modified_us // _MILLISECOND_US * _MILLISECOND_US for v in versions}
