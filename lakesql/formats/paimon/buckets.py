@@ -81,7 +81,7 @@ class Buckets:
         """The buckets among `total`."""
         return frozenset(self._bucket(h, total) for h in self.hashes)
 
-    def keep(self, buckets: npt.NDArray[np.int32], totals: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    def keep(self, buckets: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which entries may hold one of the keys: by bucket and by the number of buckets when they were written, which is not positive where buckets mean
         something else.
         """

@@ -23,10 +23,11 @@ from lakesql.formats.paimon.types import arrow_type
 
 @dataclass(frozen=True, eq=False)
 class Sections:
-    """One entry per file. alone: no other file has keys in its range. bulk: of the oldest run of its section. settled: every row of the section's bulk is
-    older, by the writers' numbers, than every other row of the section.
+    """One entry per file. number: its section's, counted over all groups. alone: no other file has keys in its range. bulk: of the oldest run of its
+    section. settled: every row of the section's bulk is older, by the writers' numbers, than every other row of the section.
     """
 
+    number: Indices
     alone: Mask
     bulk: Mask
     settled: Mask
@@ -46,7 +47,7 @@ def sections(files: Selection, groups: Indices, described: Described) -> Section
     section[order] = np.cumsum(starts) - 1
     sizes = np.bincount(section, minlength=1)
     bulk = _oldest_run(section, levels, files)
-    return Sections(sizes[section] == 1, bulk, _settled(section, bulk, files))
+    return Sections(section, sizes[section] == 1, bulk, _settled(section, bulk, files))
 
 
 def _oldest_run(section: Indices, levels: Indices, files: Selection) -> Mask:
