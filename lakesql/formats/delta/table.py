@@ -43,7 +43,7 @@ class DeltaTable:
 
     def view(self, name: str) -> None:
         """See table.Table: Delta tables hold no others."""
-        return None
+        return
 
     def metadata(self, name: str, at: At) -> Relation:
         """See Table."""
