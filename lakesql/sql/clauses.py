@@ -102,8 +102,8 @@ class ClauseReader(ExpressionReader):
             text, quoted = literal
             return AtClause(kind, text, is_literal=True, quoted=quoted, span=self.since(start))
         expression = self.expression()
-        if not expression.pieces:
-            raise self.error(f"expected a {kind.value}, found {self.shown()}", first)
+        if not expression.pieces or first.key in CLAUSE_WORDS:
+            raise self.error(f"expected a {kind.value}, found {first.text or self.shown()}", first)
         return AtClause(kind, self.engine_text(expression.span), is_literal=False, quoted=False, span=self.since(start))
 
     def _literal(self, kind: AtKind) -> tuple[str, bool] | None:

@@ -7,7 +7,7 @@ neither continue nor begin an operand there.
 
 from __future__ import annotations
 
-from lakesql.sql.keywords import NO_ITEM_ALIAS, QUERY_STARTS
+from lakesql.sql.keywords import NO_ITEM_ALIAS, QUERY_STARTS, SET_OPERATIONS
 from lakesql.sql.operators import OperatorReader
 from lakesql.sql.outline import Expression, Group, Item, Name, Operator, Piece, Query, Reference, Wildcard
 from lakesql.sql.tokens import Span, TokenKind
@@ -55,7 +55,9 @@ class ExpressionReader(OperatorReader):
             else:
                 query, parts = None, self._parts(closer, in_call)
             while self.token.key != closer and not self.at_end and self.token.key not in _CLOSING:
-                # What the grammar here has no words for, or the rest of `((SELECT ..) UNION ..)`; the engine will say whether it is right.
+                # The rest of `((SELECT ..) UNION ..)`, or what the grammar here has no words for; the engine will say whether it is right.
+                if self.at_any(SET_OPERATIONS):
+                    self.take()
                 parts.append(self._subquery() if self._begins_query() else self.expression(in_call=True))
                 if self.token.key != closer and self.token.key not in _CLOSING:
                     self.take()

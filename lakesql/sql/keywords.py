@@ -10,8 +10,8 @@ CLAUSE_WORDS = SET_OPERATIONS | words(
     "SELECT FROM WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH WINDOW QUALIFY ON USING JOIN INNER LEFT RIGHT FULL CROSS NATURAL INTO"
 )
 """Words that begin another part of a query."""
-ALSO_NAMES = words("LIMIT OFFSET FETCH WINDOW QUALIFY MINUS LEFT RIGHT FULL CROSS INNER NATURAL INTO")
-"""Those of them that are column names where an operand must come."""
+ALSO_NAMES = CLAUSE_WORDS - words("FROM SELECT")
+"""Those of them that are column names where an operand must come; ORDER and GROUP without BY."""
 CALL_WORDS = words("FROM FOR PLACING IN TO USING SEPARATOR ON LIMIT ORDER RETURNING")
 """Words between the operands of EXTRACT, SUBSTRING, TRIM, OVERLAY, POSITION, CEIL, array_agg and their like."""
 JOIN_WORDS = words("NATURAL INNER LEFT RIGHT FULL OUTER CROSS SEMI ANTI ASOF GLOBAL POSITIONAL")
@@ -26,3 +26,8 @@ NO_TABLE_ALIAS = (
     )
 )
 """Words that are no alias of a table, unless AS says so."""
+ENGINE_WORDS = words(
+    "ALL ANALYZE ANY CASE CLUSTER CUBE END EXCEPT EXISTS EXPLAIN FETCH GROUP HAVING INTERSECT INTERVAL INTO LATERAL LIMIT MINUS OFFSET ORDER RETURNING ROLLUP "
+    "SOME STRUCT TOP TRIM UNION VALUES VIEW WHERE"
+)
+"""Words that the engine takes for something else in one place or another where a column is meant, unless they are quoted."""

@@ -8,7 +8,6 @@ from lakesql.sql.outline import Call, Cast, Constant, Expression, Group, Literal
 from lakesql.sql.tokens import Span, TokenKind, words
 from lakesql.sql.type_names import TypeReader
 
-_PREFIX_WORDS = words("NOT DISTINCT ALL ANY SOME EXISTS CASE WHEN THEN ELSE GROUPING")
 _TRIM_WORDS = words("BOTH LEADING TRAILING")
 _CONSTANT_WORDS = words("NULL TRUE FALSE DEFAULT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP CURRENT_USER")
 _CASTS = words("CAST TRY_CAST SAFE_CAST")
@@ -61,22 +60,16 @@ class OperandReader(TypeReader):
 
     def _word_operand(self, pieces: list[Piece], *, in_call: bool, in_case: bool) -> bool:
         token, key, following = self.token, self.token.key, self.ahead()
-        if key in CLAUSE_WORDS and key not in ALSO_NAMES and following.key != "." and not (in_call and key in CALL_WORDS):
+        if self._begins_clause(in_call):
             return True
-        if key in ("ORDER", "PARTITION") and following.key == "BY":
+        if key in ("ORDER", "PARTITION", "GROUPING") and following.key in ("BY", "SETS"):
             self.index += 2
-            pieces.append(Operator(f"{key} BY", self.since(token.start)))
+            pieces.append(Operator(f"{key} {following.key}", self.since(token.start)))
             return True
         if (in_case and key == "END") or (in_call and key in CALL_WORDS and key not in ALSO_NAMES):
             pieces.append(Operator(key, self.take().span))
             return key != "END"
-        if in_call and key in _TRIM_WORDS and following.key not in (".", ",", ")"):
-            pieces.append(Operator(key, self.take().span))
-            return True
-        if key in _PREFIX_WORDS and following.key != ".":
-            pieces.append(Operator(key, self.take().span))
-            return True
-        if key == "SETS" or (key in ("ARRAY", "MAP", "STRUCT") and following.key in ("[", "{")):
+        if self._is_prefix(in_call=in_call, in_case=in_case):
             pieces.append(Operator(key, self.take().span))
             return True
         if key in _CONSTANT_WORDS and following.key != ".":
@@ -97,6 +90,28 @@ class OperandReader(TypeReader):
         typed = self.typed_literal()
         pieces.append(typed if typed is not None else self._named())
         return False
+
+    def _begins_clause(self, in_call: bool) -> bool:
+        """Whether the next word ends the expression although an operand is due."""
+        key, following = self.token.key, self.ahead().key
+        if key in ("ORDER", "GROUP") and following == "BY":
+            return not in_call
+        return key in CLAUSE_WORDS and key not in ALSO_NAMES and following != "." and not (in_call and key in CALL_WORDS)
+
+    def _is_prefix(self, *, in_call: bool, in_case: bool) -> bool:
+        """Whether the next word stands before an operand, and is none."""
+        key, following = self.token.key, self.ahead().key
+        if key in ("NOT", "CASE"):
+            return following != "."
+        if key in ("WHEN", "THEN", "ELSE"):
+            return in_case
+        if key in ("ALL", "ANY", "SOME", "EXISTS"):
+            return following == "(" or (in_call and key == "ALL" and following not in (",", ")", "."))
+        if key == "DISTINCT":
+            return following not in (",", ")", ".")
+        if key in _TRIM_WORDS:
+            return in_call and following not in (".", ",", ")")
+        return key in ("ARRAY", "MAP", "STRUCT") and following in ("[", "{")
 
     def _named(self) -> Piece:
         """A dotted name: a reference, a call, or `t.*`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from lakesql import sql
@@ -204,6 +205,39 @@ SHOWN = [n for n in ROWS.column_names if n != "_row_id"]
 )
 def test_hidden_columns(engine: Engine, text: str, names: list[str]) -> None:
     assert engine.rows(text, hidden=["_row_id"]).column_names == names
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "any",
+        "case",
+        "cluster",
+        "end",
+        "explain",
+        "fetch",
+        "group",
+        "having",
+        "interval",
+        "into",
+        "join",
+        "limit",
+        "offset",
+        "order",
+        "struct",
+        "top",
+        "trim",
+        "user",
+        "values",
+        "view",
+        "where",
+    ],
+)
+def test_columns_whose_names_are_keywords_to_the_engine(word: str) -> None:
+    engine = Engine(rows=pa.table({word: [41, 42], "n": [1, 2]}))
+    assert engine.rows(f"SELECT n, {word} FROM t WHERE {word} = 42 ORDER BY {word}").to_pylist() == [{"n": 2, word: 42}]
+    assert engine.rows(f"SELECT max({word}) AS m, t.{word} FROM t WHERE n IN (1, 2) AND {word} < 42 GROUP BY {word}").to_pylist() == [{"m": 41, word: 41}]
+    assert engine.rows(f"SELECT {word} + 1 AS m FROM (SELECT {word} FROM t) x WHERE x.{word} > 41")["m"].to_pylist() == [43]
 
 
 def test_hidden_columns_of_several_tables(engine: Engine) -> None:
