@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakesql.engines.variants import UNSHREDDED, is_variant
+from lakesql.engines.shape import UNSHREDDED, absent, children, holds_default, holds_variant, is_variant
 from lakesql.errors import DataFileError
-from lakesql.relation import ColumnMatch
+from lakesql.relation import ColumnMatch, Files
 from lakesql.storage import Storage
 
 FIELD_ID = b"PARQUET:field_id"
@@ -27,11 +27,14 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Layout:
-    """How one group of files holds the wanted columns: `schema` names them as the files do, in the wanted order; a column the files lack has a name they
-    lack.
+    """How one group of files holds the wanted columns, those it has at all: `held` names and types them as the files do, `wanted` is what they become, in the same
+    order. Variants keep the struct type the files give them; a nested field that the files lack is `shape.absent`, under a name they lack. lacks: the wanted
+    columns that the files have not.
     """
 
-    schema: pa.Schema
+    held: pa.Schema
+    wanted: pa.Schema
+    lacks: tuple[pa.Field, ...]
 
 
 class Footers:
@@ -66,80 +69,142 @@ class Footers:
                 raise DataFileError(f"{path} is no readable Parquet file: {error}") from error
 
 
-def group_by_layout(
-    paths: Sequence[str], wanted: pa.Schema, schemas: Sequence[pa.Schema], *, match: ColumnMatch, fallback_by_name: bool
-) -> list[tuple[Layout, list[int]]]:
-    """The layouts among the files, each with the positions of its files in `paths`.
+def needs_layouts(files: Files) -> bool:
+    """Whether what a node reads depends on what is in each file, beyond missing columns being null."""
+    by_id = files.match is ColumnMatch.BY_ID and len(files.schema) > 0
+    return by_id or files.absent is not None or any(holds_variant(x) or holds_default(x) for x in files.schema)
 
-    Raises DataFileError for a file without field ids where columns are found by id, unless fallback_by_name.
+
+def group_by_layout(files: Files, paths: Sequence[str], schemas: Sequence[pa.Schema]) -> list[tuple[Layout, list[int]]]:
+    """The layouts among the files of a node, each with the positions of its files in `paths`.
+
+    Raises DataFileError for a file without field ids where columns are found by id and the node says of no other way.
     """
-    groups: dict[pa.Schema, list[int]] = {}
-    by_footer: dict[bytes, pa.Schema] = {}
+    layouts: dict[bytes, Layout] = {}
+    groups: dict[bytes, list[int]] = {}
     for position, (path, schema) in enumerate(zip(paths, schemas, strict=True)):
         footer = schema.remove_metadata().serialize().to_pybytes()
-        if footer not in by_footer:
-            by_footer[footer] = _layout(path, wanted, schema, match, fallback_by_name)
-        groups.setdefault(by_footer[footer], []).append(position)
-    return [(Layout(schema), positions) for schema, positions in groups.items()]
+        if footer not in layouts:
+            layouts[footer] = _layout(path, files, schema)
+        groups.setdefault(footer, []).append(position)
+    merged: list[tuple[Layout, list[int]]] = []
+    for footer, positions in groups.items():
+        same = next((m for m in merged if m[0] == layouts[footer]), None)
+        if same is None:
+            merged.append((layouts[footer], positions))
+        else:
+            same[1].extend(positions)
+    return merged
 
 
-def _layout(path: str, wanted: pa.Schema, held: pa.Schema, match: ColumnMatch, fallback_by_name: bool) -> pa.Schema:
-    by_id = match is ColumnMatch.BY_ID
-    if by_id and not any(_has_ids(f) for f in held):
-        if not fallback_by_name and len(held):
-            raise DataFileError(f"{path} has no field ids, but the table finds its columns by id")
-        by_id = False
-    return pa.schema(_match(list(wanted), list(held), by_id))
+Find = Callable[[pa.Field, Sequence[pa.Field]], pa.Field | None]
+"""Which of the held fields of one level is the wanted one."""
 
 
-def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], by_id: bool) -> list[pa.Field]:
-    """The wanted fields under the names they have among the held ones; one that is not there gets a name nobody has."""
-    known = {id_: f for f in held if (id_ := field_id(f)) is not None}
-    by_name = {f.name: f for f in held}
-    taken = set(by_name)
+def _layout(path: str, files: Files, held: pa.Schema) -> Layout:
+    find, below = _finders(path, files, held)
+    without_ids = files.match is ColumnMatch.BY_ID and find is not _by_id
+    given = set(files.absent.column_names) if files.absent is not None and without_ids else set()
+    present, wanted, lacks = [], [], []
+    for field in files.schema:
+        found = None if field.name in given else find(field, list(held))
+        if found is None:
+            lacks.append(field)
+        else:
+            present.append(pa.field(found.name, _match_field(field, found, below)))
+            wanted.append(field)
+    if len({f.name for f in present}) < len(present):
+        raise DataFileError(f"{path}: one column of the file stands for two of the table")
+    return Layout(pa.schema(present), pa.schema(wanted), tuple(lacks))
+
+
+def _finders(path: str, files: Files, held: pa.Schema) -> tuple[Find, Find]:
+    """How columns are found in this file, and fields below them."""
+    if files.match is ColumnMatch.BY_NAME:
+        return _by_name, _by_name
+    if not len(held) or any(_has_ids(f) for f in held):
+        return _by_id, _by_id
+    if files.fallback_names is not None:
+        by_names = _ByNames(files.fallback_names)
+        return by_names, by_names
+    if files.fallback_by_position:
+        return _by_position, _by_name
+    if files.fallback_by_name:
+        return _by_name, _by_name
+    raise DataFileError(f"{path} has no field ids, but the table finds its columns by id")
+
+
+def _by_name(field: pa.Field, held: Sequence[pa.Field]) -> pa.Field | None:
+    return next((f for f in held if f.name == field.name), None)
+
+
+def _by_id(field: pa.Field, held: Sequence[pa.Field]) -> pa.Field | None:
+    id_ = field_id(field)
+    return _by_name(field, held) if id_ is None else next((f for f in held if field_id(f) == id_), None)
+
+
+def _by_position(field: pa.Field, held: Sequence[pa.Field]) -> pa.Field | None:
+    id_ = field_id(field)
+    return held[id_ - 1] if id_ is not None and 1 <= id_ <= len(held) else None
+
+
+@dataclass(frozen=True)
+class _ByNames:
+    """Finds a field by any of the names listed for its id."""
+
+    names: Mapping[int, tuple[str, ...]]
+
+    def __call__(self, field: pa.Field, held: Sequence[pa.Field]) -> pa.Field | None:
+        id_ = field_id(field)
+        listed = self.names.get(id_, ()) if id_ is not None else (field.name,)
+        return next((f for f in held if f.name in listed), None)
+
+
+def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], find: Find) -> list[pa.Field]:
+    """The wanted fields of a struct under the names they have among the held ones; one that is not there gets a name nobody has."""
+    taken = {f.name for f in held}
     fields = []
     for field in wanted:
-        id_ = field_id(field) if by_id else None
-        found = by_name.get(field.name) if id_ is None else known.get(id_)
+        found = find(field, held)
         if found is not None:
-            fields.append(pa.field(found.name, _match_field(field, found, by_id)))
+            fields.append(pa.field(found.name, _match_field(field, found, find)))
             continue
         name = field.name
         while name in taken:
             name = f"{name} (absent)"
         taken.add(name)
-        fields.append(pa.field(name, _absent(field)))
+        fields.append(absent(name, _absent_type(field)))
     return fields
 
 
-def _absent(field: pa.Field) -> pa.DataType:
+def _absent_type(field: pa.Field) -> pa.DataType:
     """The type under which a field is read from files that lack it; all its values are null."""
     if is_variant(field):
         return UNSHREDDED
     type_ = field.type
     if pa.types.is_struct(type_):
-        return pa.struct([pa.field(f.name, _absent(f)) for f in _children(type_)])
+        return pa.struct([pa.field(f.name, _absent_type(f)) for f in children(type_)])
     if pa.types.is_list(type_):
-        return pa.list_(pa.field(type_.value_field.name, _absent(type_.value_field)))
+        return pa.list_(pa.field(type_.value_field.name, _absent_type(type_.value_field)))
     if pa.types.is_map(type_):
-        return pa.map_(_absent(type_.key_field), _absent(type_.item_field))
+        return pa.map_(_absent_type(type_.key_field), _absent_type(type_.item_field))
     return type_
 
 
-def _match_field(wanted: pa.Field, held: pa.Field, by_id: bool) -> pa.DataType:
+def _match_field(wanted: pa.Field, held: pa.Field, find: Find) -> pa.DataType:
     if is_variant(wanted):
         return strip(held.type)
-    return _match_type(wanted.type, held.type, by_id)
+    return _match_type(wanted.type, held.type, find)
 
 
-def _match_type(wanted: pa.DataType, held: pa.DataType, by_id: bool) -> pa.DataType:
+def _match_type(wanted: pa.DataType, held: pa.DataType, find: Find) -> pa.DataType:
     t = pa.types
     if t.is_struct(wanted) and t.is_struct(held):
-        return pa.struct(_match(_children(wanted), _children(held), by_id))
+        return pa.struct(_match(children(wanted), children(held), find))
     if t.is_list(wanted) and (t.is_list(held) or t.is_large_list(held)):
-        return pa.list_(pa.field(held.value_field.name, _match_field(wanted.value_field, held.value_field, by_id)))
+        return pa.list_(pa.field(held.value_field.name, _match_field(wanted.value_field, held.value_field, find)))
     if t.is_map(wanted) and t.is_map(held):
-        return pa.map_(_match_field(wanted.key_field, held.key_field, by_id), _match_field(wanted.item_field, held.item_field, by_id))
+        return pa.map_(_match_field(wanted.key_field, held.key_field, find), _match_field(wanted.item_field, held.item_field, find))
     return strip(wanted)
 
 
@@ -150,18 +215,14 @@ def field_id(field: pa.Field) -> int | None:
 
 
 def _has_ids(field: pa.Field) -> bool:
-    return field_id(field) is not None or any(_has_ids(f) for f in _children(field.type))
-
-
-def _children(type_: pa.DataType) -> list[pa.Field]:
-    return [type_.field(i) for i in range(type_.num_fields)] if pa.types.is_nested(type_) else []
+    return field_id(field) is not None or any(_has_ids(f) for f in children(field.type))
 
 
 def strip(type_: pa.DataType) -> pa.DataType:
     """The type without metadata on its nested fields, every one nullable."""
     t = pa.types
     if t.is_struct(type_):
-        return pa.struct([pa.field(f.name, strip(f.type)) for f in _children(type_)])
+        return pa.struct([pa.field(f.name, strip(f.type)) for f in children(type_)])
     if t.is_list(type_):
         return pa.list_(pa.field(type_.value_field.name, strip(type_.value_type)))
     if t.is_map(type_):

@@ -11,6 +11,7 @@ more (benchmarks/).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,11 +21,11 @@ import pyarrow.compute as pc
 from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
 from datafusion import functions as f
 
-from lakesql.engines.datafusion.layouts import Footers, group_by_layout, strip
+from lakesql.engines.datafusion.layouts import Footers, Layout, group_by_layout, needs_layouts, strip
 from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
-from lakesql.engines.variants import as_json, holds_variant
+from lakesql.engines.shape import needs_shaping, shaped
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
@@ -32,7 +33,6 @@ from lakesql.relation import (
     Beside,
     CastTo,
     Col,
-    ColumnMatch,
     Counted,
     Expression,
     FileFormat,
@@ -52,6 +52,7 @@ from lakesql.relation import (
     Value,
     WithoutKeys,
     WithoutPositions,
+    default_of,
     distinct_rows,
 )
 from lakesql.storage import Storage
@@ -64,6 +65,7 @@ _REPARTITIONS = 4
 """Only a bare file_row_index() or input_file_name() is pushed into the source; merged into an expression above it, it could not be evaluated. A repartitioning
 keeps the two projections apart."""
 _STAT_THREADS = 16
+_numbers = itertools.count(1)
 _ROWS_PER_BATCH = 8192
 
 
@@ -140,18 +142,23 @@ class Lowering:
             schema = files_schema(files)
             return self._table((schema if key is None else schema.append(pa.field(key, pa.string()))).empty_table())
         self._require(paths, files.files.column("size_bytes").to_pylist())
-        if len(files.schema) and (files.match is ColumnMatch.BY_ID or any(holds_variant(x) for x in files.schema)):
+        if needs_layouts(files):
             return self._files_by_layout(files, paths, key)
-        return self._group(files, list(range(len(paths))), paths, _plain(files.schema), None, key)
+        return self._group(files, list(range(len(paths))), paths, None, key)
 
     def _files_by_layout(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
-        schemas = self._footers.schemas(paths)
-        groups = group_by_layout(paths, files.schema, schemas, match=files.match, fallback_by_name=files.fallback_by_name)
-        return self._union([self._group(files, rows, [paths[r] for r in rows], layout.schema, files.schema, key) for layout, rows in groups])
+        frames = []
+        for layout, rows in group_by_layout(files, paths, self._footers.schemas(paths)):
+            frames.append(self._group(files, rows, [paths[r] for r in rows], layout, key))
+        return self._union(frames)
 
-    def _group(self, files: Files, rows: list[int], paths: list[str], held: pa.Schema, wanted: pa.Schema | None, key: str | None) -> DataFrame:
-        """The files at `rows`, read as `held` and renamed to `wanted`, with constants, path and row index as the node asks."""
+    def _group(self, files: Files, rows: list[int], paths: list[str], layout: Layout | None, key: str | None) -> DataFrame:
+        """The files at `rows`, which share a layout (None: that of the node itself), with constants, path and row index as the node asks."""
         constants = files.constants.take(pa.array(rows)) if files.constants is not None else None
+        for field in layout.lacks if layout is not None else ():
+            if files.absent is not None and field.name in files.absent.column_names:
+                values = files.absent.column(field.name).take(pa.array(rows))
+                constants = pa.table({field.name: values}) if constants is None else constants.append_column(field.name, values)
         extra = [f.file_row_index().alias(files.row_index)] if files.row_index is not None else []
         if files.file_path is not None and (prefix := common_prefix(paths)) is not None:
             extra.insert(0, f.concat(lit(prefix), f.input_file_name()).alias(files.file_path))
@@ -163,31 +170,34 @@ class Lowering:
             extra.append(f.input_file_name().alias(key))
             names = [*names, key]
         if constants is None or constants.num_columns == 0:
-            return _ordered(self._read(paths, held, wanted, extra, bool(extra)), names)
+            return _ordered(self._read(paths, files, layout, extra, bool(extra)), names)
         codes, distinct, groups = distinct_rows(constants, len(paths))
         if groups <= UNION_LIMIT:
             frames = []
             for number in range(groups):
                 chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
                 literals = [literal(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
-                frames.append(_ordered(self._read(chosen, held, wanted, [*literals, *extra], bool(extra)), names))
+                frames.append(_ordered(self._read(chosen, files, layout, [*literals, *extra], bool(extra)), names))
             return self._union(frames)
         known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
-        scan = self._read(paths, held, wanted, [*extra, f.input_file_name().alias(_FILE + "_here")], True)
+        scan = self._read(paths, files, layout, [*extra, f.input_file_name().alias(_FILE + "_here")], True)
         joined = self._table(known).join(scan, how="inner", left_on=[_FILE], right_on=[_FILE + "_here"])
         return _ordered(joined, names)
 
-    def _read(self, paths: Sequence[str], held: pa.Schema, wanted: pa.Schema | None, extra: Sequence[Expr], told_by_source: bool) -> DataFrame:
-        """A scan of files as `held`, its columns renamed to `wanted`, and `extra` expressions. told_by_source: some of those only the source can evaluate."""
+    def _read(self, paths: Sequence[str], files: Files, layout: Layout | None, extra: Sequence[Expr], told_by_source: bool) -> DataFrame:
+        """A scan of files with the node's columns and `extra` expressions. told_by_source: some of those only the source can evaluate."""
+        held = _plain(files.schema) if layout is None else _plain(layout.held)
         scan = self._scan(paths, held).select(*(column(n) for n in held.names), *extra)
         if told_by_source:
             self.asks_source = True
             scan = unfiltered(self._context, scan) if self._fields_are_read else scan
             scan = scan.repartition(_REPARTITIONS)
-        if wanted is None:
+        if layout is None:
             return scan
-        columns = [_as_wanted(h, w) for h, w in zip(held, wanted, strict=True)]
-        return scan.select(*columns, *(column(n) for n in scan.schema().names[len(held) :]))
+        columns = [_as_wanted(h, w) for h, w in zip(layout.held, layout.wanted, strict=True)]
+        given = set() if files.absent is None else set(files.absent.column_names)
+        defaults = [_default(x) for x in layout.lacks if x.name not in given]
+        return scan.select(*columns, *defaults, *(column(n) for n in scan.schema().names[len(held) :]))
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
         for path in paths[:1]:
@@ -356,14 +366,21 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
 
 
 def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
-    """A column of files, under the names the relation gives it; variants as JSON text."""
+    """A column of files, as the relation gives it."""
     type_, value = strip(wanted.type), column(held.name)
-    if holds_variant(wanted):
-        name = f"variant_{abs(hash((held.type, type_)))}"
-        return udf(lambda array: as_json(array, wanted).view(type_), [held.type], type_, "immutable", name)(value).alias(wanted.name)
-    if held.name == wanted.name and held.type == type_:
+    held_type = strip(held.type)
+    if needs_shaping(held, wanted):
+        name = f"lakesql_shaped_{next(_numbers)}"
+        return udf(lambda array: shaped(array, held, wanted).view(type_), [held_type], type_, "immutable", name)(value).alias(wanted.name)
+    if held.name == wanted.name and held_type == type_:
         return value
-    return _relabel(value, held.type, type_).alias(wanted.name)
+    return _relabel(value, held_type, type_).alias(wanted.name)
+
+
+def _default(wanted: pa.Field) -> Expr:
+    """A column that a group of files lacks."""
+    value = default_of(wanted)
+    return literal(pa.scalar(None, strip(wanted.type)) if value is None else value).alias(wanted.name)
 
 
 def _relabel(value: Expr, held: pa.DataType, wanted: pa.DataType) -> Expr:
