@@ -39,7 +39,7 @@ import difflib
 from collections.abc import Iterable
 
 
-class Warning(Exception):  # noqa: A001 - PEP 249 names are never altered
+class Warning(Exception):
     """Important notes; PEP 249."""
 
 

@@ -218,7 +218,7 @@ class Session:
                 metadata[source.engine_name] = source.relation
             else:
                 scans.append(self._scan(source, bound.scans[source.engine_name]))
-        return _Plan(rendered, sources, tuple(scans), metadata, bound)
+        return _Plan(rendered, sources, tuple(scans), metadata, bound, _notices(sources))
 
     def _scan(self, source: _Source, scan: BoundScan) -> _Scan:
         assert source.snapshot is not None
@@ -349,9 +349,10 @@ class Session:
         """A missing data file, in the words of the format whose table names it."""
         for scan in scans:
             explain_missing = getattr(scan.source.snapshot, "explain_missing", None)
-            if explain_missing is not None and (not error.path or scan.source.table.location in error.path):
+            if explain_missing is not None:
                 explained: Error = explain_missing(error)
-                return explained
+                if explained is not error:
+                    return explained
         return error
 
 
@@ -438,6 +439,11 @@ def _pinned(source: _Source) -> PinnedSnapshot:
 def _name(mention: sql.Mention) -> str:
     """The table as the statement names it, without its clauses."""
     return str(mention)
+
+
+def _notices(sources: Sequence[_Source]) -> tuple[str, ...]:
+    """What formats say of the snapshots that were opened, each once."""
+    return tuple(dict.fromkeys(f"{s.mention}: {notice}" for s in sources for notice in getattr(s.snapshot, "notices", ())))
 
 
 def _as_text(value: pa.Scalar, text: str) -> str:

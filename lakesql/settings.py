@@ -9,7 +9,7 @@ from lakesql.errors import ConfigError, did_you_mean
 from lakesql.travel import zone
 
 DOCS = {
-    "lakesql.prune": "on: files that metadata proves useless are left out, and counts come from metadata; off: every file is read (to prove that it makes no difference)",
+    "lakesql.prune": "on: files that metadata proves useless are left out, and counts come from metadata; off: every file is read, which gives the same rows",
     "lakesql.time_zone": "the zone of instants written without one, in AS OF",
 }
 """Every setting, with its meaning."""

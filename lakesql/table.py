@@ -88,8 +88,8 @@ class Drop:
 class ScanReport:
     """The funnel of one scan, for EXPLAIN PRUNING and `scan_stats`. Counts of files; None where the metadata does not say.
 
-    metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. unused: predicates that decided
-    nothing for want of bounds, with the reason. drops(limit) lists what was left out, at most `limit` (None: all), in the order of the file list.
+    metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. unused: predicates
+    that decided nothing for want of bounds, with the reason. drops(limit) lists what was left out, at most `limit` (None: all), in the order of the file list.
     """
 
     metadata_files: int
@@ -181,7 +181,9 @@ class Table(Protocol):
         ...
 
     def view(self, name: str) -> Table | None:
-        """Another table that this one holds under `"t$name"`: a branch (`branch_x`), a tag (`tag_x`), a read-optimised view (`ro`). None for a name that is none."""
+        """Another table that this one holds under `"t$name"`: a branch (`branch_x`), a tag (`tag_x`), a read-optimised view (`ro`). None for a name that is
+        none.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -66,21 +67,22 @@ def at_expression(text: str, evaluate: Callable[[str], pa.Scalar], time_zone: st
 
 
 def at_default(value: str | int | datetime | date | None, time_zone: str) -> At | None:
-    """`as_of` of a connection: a datetime, date or instant as text is a time; an int is a version. None leaves tables at their latest state."""
+    """`as_of` of a connection: a datetime, date or instant as text is a time; an int is a version. None leaves tables at their latest state.
+
+    One instant cuts through many tables, and some have no commit after it: there it means the latest state.
+    """
     if value is None:
         return None
     if isinstance(value, bool):
         raise ConfigError(f"as_of={value!r} is neither an instant nor a version")
     if isinstance(value, int):
         return AtVersion(str(value))
-    if isinstance(value, datetime):
-        return at_time(value.isoformat(), time_zone)
-    if isinstance(value, date):
-        return at_time(value.isoformat(), time_zone)
+    if isinstance(value, datetime | date):
+        return replace(at_time(value.isoformat(), time_zone), or_latest=True)
     if re.fullmatch(r"\d{1,16}", value.strip()):
         return AtVersion(value.strip())
     try:
-        return at_time(value, time_zone)
+        return replace(at_time(value, time_zone), or_latest=True)
     except SqlError:
         return AtVersion(value, quoted=True)
 

@@ -21,7 +21,8 @@ from lakesql.relation import Relation
 class BoundScan:
     """What a statement needs of one of its tables, after the engine's optimiser.
 
-    columns: names, in the table's order. predicates: conjuncts every row must satisfy to matter; where the table is scanned more than once, those common to all scans.
+    columns: names, in the table's order. predicates: conjuncts every row must satisfy to matter; where the table is scanned more than once, those common to
+    all scans.
     only_extremes: the statement reads nothing but min, max and count of these columns (and count(*)), ungrouped, so that rows with the same extremes and
     counts serve as well; None where it reads more.
     """
@@ -33,7 +34,9 @@ class BoundScan:
 
 @dataclass(frozen=True)
 class Bound:
-    """A statement bound to schemas. scans: by table name as `bind` was given it. hints: what the engine wants to know again in `run`; nobody else looks at it."""
+    """A statement bound to schemas. scans: by table name as `bind` was given it. hints: what the engine wants to know again in `run`; nobody else looks at
+    it.
+    """
 
     scans: Mapping[str, BoundScan]
     hints: Any = None

@@ -1,4 +1,5 @@
-"""Columns as files hold them -> as relations give them, where that takes more than other names: variants become JSON text, fields that a file lacks their default.
+"""Columns as files hold them -> as relations give them, where that takes more than other names: variants become JSON text, fields that a file lacks their
+default.
 
 At any depth of nesting, array by array; shared by engines. The decoding of variants itself is `lakesql.variant`.
 """

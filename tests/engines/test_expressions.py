@@ -77,7 +77,7 @@ def test_predicates(engine: DataFusionEngine, where: str, expected: list[str]) -
 
 
 def bound(engine: DataFusionEngine, sql: str, *names: str) -> dict[str, list[str]]:
-    result = engine.bind(sql, {n: SCHEMA for n in names}, {})
+    result = engine.bind(sql, dict.fromkeys(names, SCHEMA), {})
     return {n: [str(p) for p in scan.predicates] for n, scan in result.scans.items()}
 
 

@@ -13,6 +13,10 @@ from lakesql.relation import Batches
 ROWS = pa.table({"id": [1, 2], "name": ["a", "b"]})
 
 
+def run(engine: DataFusionEngine, sql: str) -> None:
+    list(engine.run(sql, {"t": Batches.of(ROWS)}, engine.bind(sql, {"t": ROWS.schema}, {}), {}))
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "words"),
     [
@@ -33,8 +37,7 @@ ROWS = pa.table({"id": [1, 2], "name": ["a", "b"]})
 )
 def test_translated(engine: DataFusionEngine, sql: str, kind: type[errors.Error], words: str) -> None:
     with pytest.raises(kind) as caught:
-        bound = engine.bind(sql, {"t": ROWS.schema}, {})
-        list(engine.run(sql, {"t": Batches.of(ROWS)}, bound, {}))
+        run(engine, sql)
     assert words in str(caught.value)
     assert "DataFusion error" not in str(caught.value)
 

@@ -274,7 +274,7 @@ def test_a_struct_field_through_a_union_with_deletes(tmp_path: Path, run: Runner
     deletes = Batches.of(pa.table({"path": [paths[2]], "position": pa.array([0], pa.int64())}))
     marked = WithoutPositions(Files(files(*paths[1:]), physical, constants=days, file_path="f", row_index="r"), deletes, "f", "r")
     clean = Files(files(paths[0]), physical, constants=days.slice(0, 1))
-    renamed = tuple((Col("day"), Col("col-1"), Relabel(Col("col-2"), logical)))
+    renamed = (Col("day"), Col("col-1"), Relabel(Col("col-2"), logical))
     relation = Union(tuple(Project(i, ("day", "id", "device"), renamed) for i in (clean, marked)))
     schema = pa.schema([("day", pa.int32()), ("id", pa.int64()), ("device", logical)])
     got = run("SELECT device['os'] AS os, count(*) AS n FROM t WHERE day >= 1 GROUP BY device['os'] ORDER BY os", {"t": (schema, relation)})
@@ -292,3 +292,9 @@ def test_a_struct_field_beside_a_column_that_hides_its_own_input(tmp_path: Path,
     relation = Project(marked, ("a", "s"), (Col("a"), Col("s"))) if deletes else Files(files(path), schema)
     got = run("SELECT a, s['b'] AS f FROM (SELECT -a AS a, s FROM t) WHERE a < -1", {"t": (schema, relation)})
     assert got.to_pylist() == [{"a": -2, "f": 20}, *([] if deletes else [{"a": -3, "f": 30}])]
+
+
+def test_more_rows_than_memory_has_bits(run: Runner) -> None:
+    schema = pa.schema([("day", pa.int32())])
+    relation = Counted(schema, pa.table({"day": pa.array([1, 2], pa.int32())}), pa.array([950_000_000_000, 7], pa.int64()))
+    assert run("SELECT count(*) AS n, max(day) AS d FROM t", {"t": (schema, relation)}).to_pylist() == [{"n": 950_000_000_007, "d": 2}]

@@ -19,8 +19,8 @@ _ORDERING_NODES = frozenset(("Sort", "Join", "Window"))
 class Hints:
     """What lowering and planning want to know of a statement.
 
-    sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps. joins: it joins,
-    so that the numbers of rows matter to the plan.
+    sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps. joins: it
+    joins, so that the numbers of rows matter to the plan.
     """
 
     sensitive: Mapping[str, frozenset[str]]

@@ -1,7 +1,7 @@
 """DataFusion expressions -> predicates.
 
-Only what means exactly the same becomes a predicate; the rest is `Opaque`, with the reason EXPLAIN PRUNING prints. The optimiser has already folded constants, so literals arrive as
-literals of the engine's types.
+Only what means exactly the same becomes a predicate; the rest is `Opaque`, with the reason EXPLAIN PRUNING prints. The optimiser has already folded
+constants, so literals arrive as literals of the engine's types.
 """
 
 from __future__ import annotations

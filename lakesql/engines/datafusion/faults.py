@@ -10,8 +10,10 @@ _NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.?\s*(?:Did you mean '(?P<
 _NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
 _POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
 _MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
-_PREFIX = re.compile(r"^(?:DataFusion error: |Error during planning: |Schema error: |Execution error: |External error: |Arrow error: |SQL error: |caused by\s*|Shared\(|"
-                     r"Optimizer rule '[^']*' failed\s*|Context: [^\n]*\n)+")  # fmt: skip
+_PREFIX = re.compile(
+    r"^(?:DataFusion error: |Error during planning: |(?:Schema|Execution|External|Arrow|SQL) error: |caused by\s*|Shared\("
+    r"|Optimizer rule '[^']*' failed\s*|Context: [^\n]*\n)+"
+)
 
 
 def translate(error: BaseException) -> errors.Error:

@@ -1,7 +1,7 @@
 """Which columns a Parquet file really has, for columns that are found by field id, and for variants, whose shredding is each file's own.
 
-A file's own names may differ from the names a relation reads under: after a rename, or when another format wrote it. Files are grouped by layout; within a group one name in the
-file stands for each wanted column. Footers are read here, for the files that pruning kept, and remembered: a data file never changes.
+A file's own names may differ from the names a relation reads under: after a rename, or when another format wrote it. Files are grouped by layout; within a
+group one name in the file stands for each wanted column. Footers are read here, for the files that pruning kept, and remembered: a data file never changes.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Layout:
-    """How one group of files holds the wanted columns, those it has at all: `held` names and types them as the files do, `wanted` is what they become, in the same
-    order. Variants keep the struct type the files give them; a nested field that the files lack is `shape.absent`, under a name they lack. lacks: the wanted
-    columns that the files have not.
+    """How one group of files holds the wanted columns, those it has at all: `held` names and types them as the files do, `wanted` is what they become, in
+    the same order. Variants keep the struct type the files give them; a nested field that the files lack is `shape.absent`, under a name they lack. lacks:
+    the wanted columns that the files have not.
     """
 
     held: pa.Schema

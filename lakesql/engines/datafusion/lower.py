@@ -5,8 +5,8 @@
     Project             expressions
     Counted             literals over rows without columns
 
-A per-file constant costs nothing where few files differ (a union of scans) and about 7 ns a row by a join where many do; `UNION_LIMIT` is where planning the union starts to cost
-more (benchmarks/).
+A per-file constant costs nothing where few files differ (a union of scans) and about 7 ns a row by a join where many do; `UNION_LIMIT` is where planning the
+union starts to cost more (benchmarks/).
 """
 
 from __future__ import annotations
@@ -67,13 +67,14 @@ keeps the two projections apart."""
 _STAT_THREADS = 16
 _numbers = itertools.count(1)
 _ROWS_PER_BATCH = 8192
+_BLANK_ROWS = 1 << 26
 
 
 class Lowering:
     """Lowers the relations of one statement into a session context.
 
-    on_store: called with a path of each store before it is read. suspects: receives a line for each file whose size is not what metadata says: no error yet, but the
-    first thing to know if one cannot be read. fields_are_read: the statement reaches into structs.
+    on_store: called with a path of each store before it is read. suspects: receives a line for each file whose size is not what metadata says: no error yet,
+    but the first thing to know if one cannot be read. fields_are_read: the statement reaches into structs.
 
     Row positions and file names come from the source alone: `file_row_index()` above a filter cannot be evaluated, and filters are pushed below it. Either the
     optimiser moves it down again (its leaf rules; asks_source says that they are needed), or filters must be kept above (merge.unfiltered), and the source
@@ -252,7 +253,7 @@ class Lowering:
                 if count == 0:  # the engine would take the literal for the group's least and greatest value all the same
                     continue
                 literals = [literal(groups.column(n)[number]).alias(n) for n in groups.column_names]
-                blank = self._context.read_batches([pa.record_batch({_FILE: pa.nulls(count)})])
+                blank = self._context.read_batches(_blank(count))
                 frames.append(_ordered(blank.select(*literals, *nulls), counted.schema.names))
             return self._union(frames)
         batches = []
@@ -277,6 +278,13 @@ class Lowering:
         for frame in frames[1:]:
             whole = whole.union(frame)
         return whole
+
+
+def _blank(count: int) -> list[pa.RecordBatch]:
+    """That many rows of nothing. Even nulls take a bit each, so what goes beyond a batch's rows is that batch again."""
+    whole = pa.record_batch({_FILE: pa.nulls(min(count, _BLANK_ROWS))})
+    times, rest = divmod(count, _BLANK_ROWS)
+    return [whole] * times + ([whole.slice(0, rest)] if rest or not times else [])
 
 
 def files_schema(files: Files) -> pa.Schema:

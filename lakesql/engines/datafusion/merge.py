@@ -35,8 +35,10 @@ def without_positions(context: SessionContext, rows: DataFrame, deletes: DataFra
 
 
 def anti_join(context: SessionContext, rows: DataFrame, deletes: DataFrame, matches: Sequence[str]) -> DataFrame:
-    """The rows `__i` for which no row `__d` of deletes makes all of `matches` true. The deletes stand on the left, where a hash join builds its table: how many rows
-    a scan has is not known to the optimiser, and with the sides exchanged it would hold the whole table in memory (6 million rows: 1.2 s against 0.37 s)."""
+    """The rows `__i` for which no row `__d` of deletes makes all of `matches` true. The deletes stand on the left, where a hash join builds its table: how
+    many rows a scan has is not known to the optimiser, and with the sides exchanged it would hold the whole table in memory (6 million rows: 1.2 s against
+    0.37 s).
+    """
     return over(context, f"SELECT __i.* FROM {{deletes}} AS __d RIGHT ANTI JOIN {{rows}} AS __i ON {' AND '.join(matches)}", {"rows": rows, "deletes": deletes})
 
 

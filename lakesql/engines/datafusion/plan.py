@@ -1,8 +1,8 @@
 """One native Parquet scan over an explicit list of files.
 
 Python registers one path per listing table, but DataFusion's serialised plans have a repeated `paths` field. So: let DataFusion plan a scan of the first
-file, replace the paths in the serialised plan, and let DataFusion read it back. The descriptor below names only the fields that change; protobuf keeps the rest as unknown fields. Field numbers:
-datafusion-proto 55, `LogicalPlanNode` and `ListingTableScanNode`; hence the pin on DataFusion's major version.
+file, replace the paths in the serialised plan, and let DataFusion read it back. The descriptor below names only the fields that change; protobuf keeps the
+rest as unknown fields. Field numbers: datafusion-proto 55, `LogicalPlanNode` and `ListingTableScanNode`; hence the pin on DataFusion's major version.
 """
 
 from __future__ import annotations
