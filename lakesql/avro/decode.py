@@ -2,7 +2,7 @@
 
 What DataFusion 55 must be helped with:
 
-- A record without fields (the partition of an unpartitioned table) is an error. It takes no bytes, so in a copy of the file that one type is called `null`.
+- A record without fields (the partition of an unpartitioned table) is an error. It takes no bytes, so a copy of the file does not speak of it.
 - A file that was cut off is read without its end: `container.row_count` finds that first, and the rows that come are counted.
 - Records that end before their block does make it spin for ever. Decoding has a deadline; the thread that spins is given up.
 - Rows come in the file's order from one partition only, so each file is its own scan, and files are read side by side.
@@ -83,18 +83,26 @@ def read_all(storage: Storage, paths: Sequence[str], wanted: Wanted, match: Matc
 
 
 def without_empty_records(schema: Any) -> Any:
-    """The schema with `null` for every record that has no fields, which takes as many bytes: none.
+    """The schema without record fields that take no bytes because their type is a record without fields; where such a record is no field, it is called null.
 
     >>> without_empty_records({"type": "record", "name": "e", "fields": [{"name": "p", "type": {"type": "record", "name": "r", "fields": []}}]})["fields"]
-    [{'name': 'p', 'type': 'null'}]
+    []
     """
     if isinstance(schema, list):
         return [without_empty_records(branch) for branch in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "record" and schema.get("fields") == []:
+    if _is_empty(schema):
         return "null"
-    return {key: without_empty_records(value) if key in ("type", "items", "values", "fields") else value for key, value in schema.items()}
+    sound = {key: without_empty_records(value) if key in ("type", "items", "values") else value for key, value in schema.items()}
+    fields = schema.get("fields")
+    if isinstance(fields, list):
+        sound["fields"] = [without_empty_records(f) for f in fields if not (isinstance(f, dict) and _is_empty(f.get("type")))]
+    return sound
+
+
+def _is_empty(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "record" and schema.get("fields") == []
 
 
 def _decoded(place: str, path: str, header: Header, schema: Any, wanted: pa.Schema, match: Match, rows: int, size_bytes: int) -> pa.Table:

@@ -137,12 +137,15 @@ def test_names_where_a_file_has_no_ids(storage: LocalStorage, tmp_path: Path) ->
 def test_a_record_without_fields_takes_no_bytes(storage: LocalStorage, tmp_path: Path) -> None:
     """apache/datafusion#25022: every manifest of an unpartitioned Iceberg table has one."""
     empty = {"type": "record", "name": "r102", "fields": []}
-    schema = {"type": "record", "name": "e", "fields": [{"name": "partition", "type": empty}, {"name": "n", "type": "long"}]}
-    path = written(tmp_path, container(schema, [{"partition": {}, "n": n} for n in range(7)], codec="deflate"))
-    wanted = pa.schema([("n", pa.int64()), ("partition", pa.struct([("day", pa.date32())]))])
+    file = {"type": "record", "name": "r2", "fields": [{"name": "partition", "type": empty}, {"name": "size", "type": "int"}]}
+    schema = {"type": "record", "name": "e", "fields": [{"name": "none", "type": "r0"}, {"name": "n", "type": "long"}, {"name": "file", "type": file}]}
+    schema["fields"][0]["type"] = {**empty, "name": "r0"}
+    records = [{"none": {}, "n": n, "file": {"partition": {}, "size": n * 2}} for n in range(7)]
+    path = written(tmp_path, container(schema, records, codec="deflate"))
+    wanted = pa.schema([("n", pa.int64()), ("file", pa.struct([("partition", pa.struct([("day", pa.date32())])), ("size", pa.int64())]))])
     table = avro.read(storage, path, wanted)
     assert table["n"].to_pylist() == list(range(7))
-    assert table["partition"].null_count == 7
+    assert table["file"].to_pylist() == [{"partition": None, "size": n * 2} for n in range(7)]
 
 
 def test_a_file_without_rows(storage: LocalStorage, tmp_path: Path) -> None:

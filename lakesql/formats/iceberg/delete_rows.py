@@ -1,0 +1,149 @@
+"""Position delete files and deletion vectors -> (path, position) of deleted rows, for the data files a statement reads. Source: Iceberg table spec, "Position
+Delete Files".
+
+Read when the statement runs, never while it is planned. A delete file may name far more data files than are read: rows are kept only for those, batch by
+batch, so a large delete file takes no more memory than what it says of them. Paths are matched as `places.py` resolves them; a null path names nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lakesql import avro
+from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
+from lakesql.formats.iceberg.deletes import FILE_PATH_ID, POS_ID, DeleteFiles, Deletes, Ints
+from lakesql.formats.iceberg.deletion_vectors import Vector, decode
+from lakesql.formats.iceberg.places import Places
+from lakesql.formats.iceberg.types import FIELD_ID
+from lakesql.storage import Storage
+
+ROWS = pa.schema([("path", pa.string()), ("position", pa.int64())])
+_WANTED = pa.schema([pa.field("file_path", pa.string(), metadata={FIELD_ID: str(FILE_PATH_ID)}), pa.field("pos", pa.int64(), metadata={FIELD_ID: str(POS_ID)})])
+_BATCH_ROWS = 1 << 18
+
+
+def deleted_rows(storage: Storage, places: Places, deletes: Deletes) -> pa.Table:
+    """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError."""
+    codes, positions = [], []
+    for data_file, found in _from_vectors(storage, deletes):
+        codes.append(np.full(len(found), data_file, np.int32))
+        positions.append(found)
+    for data_files, found in _from_files(storage, places, deletes):
+        codes.append(data_files)
+        positions.append(found)
+    if not codes:
+        return ROWS.empty_table()
+    paths = pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes)), deletes.paths).cast(pa.string())
+    return pa.table([paths, pa.array(np.concatenate(positions), pa.int64())], schema=ROWS)
+
+
+def read_positions(storage: Storage, path: str, format_: str, each: Callable[[pa.Table], None]) -> None:
+    """Every row of a position delete file, in pieces of file_path and pos. Raises DataFileError, MissingFileError, UnsupportedFeatureError."""
+    try:
+        for piece in _PIECES[format_](storage, path) if format_ in _PIECES else _unknown(path, format_):
+            each(piece)
+    except MissingFileError as error:
+        raise MissingFileError(
+            f'a delete file of the snapshot is missing: there is no file "{path}"', path=path, hint="without it deleted rows would come back; restore the file"
+        ) from error
+    except (pa.ArrowException, MetadataError, OSError) as error:
+        raise DataFileError(f'position delete file "{path}" cannot be read: {error}') from error
+
+
+def _from_vectors(storage: Storage, deletes: Deletes) -> Iterator[tuple[int, Ints]]:
+    """The positions of each data file that has a vector."""
+    vectors = deletes.vectors
+    for data_file in np.flatnonzero(deletes.vector >= 0).tolist():
+        at = int(deletes.vector[data_file])
+        vector = Vector(
+            vectors.path[at].as_py(),
+            vectors.offset[at].as_py(),
+            vectors.length[at].as_py(),
+            vectors.record_count[at].as_py(),
+            deletes.source_paths[data_file].as_py(),
+        )
+        yield data_file, decode(vector, storage)
+
+
+def _from_files(storage: Storage, places: Places, deletes: Deletes) -> Iterator[tuple[np.ndarray, Ints]]:
+    """The data files and positions that position delete files name, among those they concern."""
+    for number in range(len(deletes.positions)):
+        file = deletes.positions.take(np.array([number], np.int64))
+        concerned = _concerned(deletes, file)
+        if not len(concerned):
+            continue
+        wanted = deletes.paths.take(pa.array(concerned))
+        found: list[tuple[np.ndarray, Ints]] = []
+
+        def keep(piece: pa.Table, wanted: pa.Array = wanted, concerned: Ints = concerned, found: list[tuple[np.ndarray, Ints]] = found) -> None:
+            paths = pc.dictionary_encode(piece.column("file_path").combine_chunks())
+            place = pc.index_in(places.resolve_all(paths.dictionary), value_set=wanted).take(paths.indices)
+            hit = place.is_valid()
+            rows = concerned[place.filter(hit).to_numpy(zero_copy_only=False).astype(np.int64)]
+            at = piece.column("pos").combine_chunks().filter(hit)
+            if at.null_count:
+                raise DataFileError(f'position delete file "{file.source_path[0].as_py()}" has rows without a position')
+            found.append((rows.astype(np.int32), at.to_numpy(zero_copy_only=False).astype(np.int64)))
+
+        read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), keep)
+        yield from found
+
+
+def _concerned(deletes: Deletes, file: DeleteFiles) -> Ints:
+    """The data files that one position delete file may name: not newer than it, without a vector, and its own or those of its partition."""
+    eligible = deletes.has_positions & (deletes.sequence <= file.sequence[0])
+    if file.named[0].is_valid:
+        eligible &= np.asarray(pc.equal(deletes.paths, file.named[0]))
+    else:
+        eligible &= deletes.codes == file.codes[0]
+    return np.flatnonzero(eligible)
+
+
+def _parquet(storage: Storage, path: str) -> Iterator[pa.Table]:
+    with storage.open(path) as opened, pq.ParquetFile(opened) as file:
+        names = _names(file.schema_arrow, path)
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            yield _piece(batch, names)
+
+
+def _orc(storage: Storage, path: str) -> Iterator[pa.Table]:
+    from pyarrow import orc  # not in every build of pyarrow, and seldom needed
+
+    with storage.open(path) as opened:
+        file = orc.ORCFile(opened)
+        names = _names(file.schema, path)
+        for stripe in range(file.nstripes):
+            yield _piece(file.read_stripe(stripe, columns=names), names)
+
+
+def _avro(storage: Storage, path: str) -> Iterator[pa.Table]:
+    yield avro.read(storage, path, _WANTED, avro.Match.ID)
+
+
+def _unknown(path: str, format_: str) -> Iterator[pa.Table]:
+    raise UnsupportedFeatureError(f'position delete files of format {format_[:40]} are not supported: "{path}"', feature=f"{format_[:40]} delete files")
+
+
+_PIECES = {"parquet": _parquet, "orc": _orc, "avro": _avro}
+
+
+def _names(schema: pa.Schema, path: str) -> list[str]:
+    """What the two columns are called in the file: by their reserved ids, else by their names."""
+    found = []
+    for field in _WANTED:
+        wanted_id = field.metadata[FIELD_ID]
+        by_id = [f.name for f in schema if wanted_id in ((f.metadata or {}).get(FIELD_ID), (f.metadata or {}).get(b"iceberg.id"))]
+        names = by_id or [f.name for f in schema if f.name == field.name]
+        if not names:
+            raise DataFileError(f'position delete file "{path}" has no column {field.name}, but {", ".join(schema.names[:10])}')
+        found.append(names[0])
+    return found
+
+
+def _piece(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
+    return pa.table([batch.column(batch.schema.get_field_index(n)).cast(f.type) for n, f in zip(names, _WANTED, strict=True)], schema=_WANTED)

@@ -1,0 +1,103 @@
+"""An Iceberg table at a place: its newest metadata, its snapshots by id, name and time, and its metadata tables.
+
+Metadata files are read anew for every statement, since that is how new commits are seen; a file whose bytes are those of last time is not parsed again.
+Source: Iceberg table spec, "Table Metadata and Snapshots".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from lakesql.errors import UnknownTableError, did_you_mean
+from lakesql.formats.iceberg import metadata_file
+from lakesql.formats.iceberg.manifest import manifests_of
+from lakesql.formats.iceberg.metadata import TableMetadata, parse_metadata
+from lakesql.formats.iceberg.metadata_tables import METADATA_TABLES
+from lakesql.formats.iceberg.places import Places
+from lakesql.formats.iceberg.snapshot import IcebergSnapshot
+from lakesql.formats.iceberg.travel import Choice, choose
+from lakesql.relation import Relation
+from lakesql.storage import Storage
+from lakesql.table import At
+
+_SNAPSHOTS_KEPT = 16
+
+
+class IcebergTable:
+    """See Table. Thread-safe."""
+
+    format = "iceberg"
+
+    def __init__(self, storage: Storage, location: str, options: Mapping[str, str]) -> None:
+        """location: the table's folder, or a metadata file, which then is the state that is read."""
+        self.location = location
+        self._storage = storage
+        self._root = metadata_file.table_root(location)
+        self._lock = threading.Lock()
+        self._parsed: tuple[str, bytes, TableMetadata] | None = None
+        self._places: tuple[str, Places] | None = None
+        self._snapshots: OrderedDict[tuple[int, int | None, int], IcebergSnapshot] = OrderedDict()
+
+    def snapshot(self, at: At) -> IcebergSnapshot:
+        """See Table."""
+        return self.at(self.current_metadata(), at)
+
+    def metadata(self, name: str, at: At) -> Relation:
+        """See Table."""
+        make = METADATA_TABLES.get(name.lower())
+        if make is None:
+            raise UnknownTableError(f'Iceberg tables have no metadata table "{name}"', hint=did_you_mean(name, METADATA_TABLES), candidates=METADATA_TABLES)
+        return make(self, at)
+
+    @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """See Table."""
+        return tuple(METADATA_TABLES)
+
+    def current_metadata(self) -> TableMetadata:
+        """The newest metadata. Raises NotATableError, MetadataError, MissingFileError, UnsupportedFeatureError."""
+        path = metadata_file.newest(self._storage, self.location)
+        content = metadata_file.read(self._storage, path)
+        with self._lock:
+            known = self._parsed
+        if known is not None and known[0] == path and known[1] == content:
+            return known[2]
+        parsed = parse_metadata(content, path)
+        with self._lock:
+            self._parsed = (path, content, parsed)
+            self._snapshots.clear()
+        return parsed
+
+    def at(self, metadata: TableMetadata, at: At) -> IcebergSnapshot:
+        """The snapshot `at` means in this state of the metadata."""
+        choice = choose(metadata, at)
+        if choice.notices:
+            return self.of(metadata, choice)
+        key = (id(metadata), None if choice.snapshot is None else choice.snapshot.id, choice.schema.id)
+        with self._lock:
+            known = self._snapshots.get(key)
+        if known is None:
+            known = self.of(metadata, choice)
+            with self._lock:
+                self._snapshots[key] = known
+                while len(self._snapshots) > _SNAPSHOTS_KEPT:
+                    self._snapshots.popitem(last=False)
+        return known
+
+    def of(self, metadata: TableMetadata, choice: Choice) -> IcebergSnapshot:
+        """A snapshot, chosen already."""
+        return IcebergSnapshot(self._storage, self.places(metadata), metadata, manifests_of(self._storage), choice, self.current_metadata)
+
+    def places(self, metadata: TableMetadata) -> Places:
+        """Where the table's files are."""
+        with self._lock:
+            if self._places is None or self._places[0] != metadata.location:
+                self._places = (metadata.location, Places(self._storage, self._root, metadata.location))
+            return self._places[1]
+
+    @property
+    def storage(self) -> Storage:
+        """What the table is read through."""
+        return self._storage
