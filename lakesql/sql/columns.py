@@ -18,6 +18,7 @@ from lakesql.sql.outline import (
     FieldAccess,
     Group,
     Item,
+    Literal,
     Piece,
     Query,
     Reference,
@@ -51,8 +52,8 @@ from lakesql.sql.term_types import call_type, term_type
 @dataclass
 class Resolution:
     """What was found. stars: the relations a wildcard stands for; fields: true names of fields accessed after brackets; types: of columns and what is
-    reached from them; selects: every block, inner ones after outer ones' relations; outputs: the columns of the whole query, None where they are not
-    known."""
+    reached from them; selects: every block, inner ones after outer ones' relations; expressions: all that hold more than a plain number or string;
+    outputs: the columns of the whole query, None where they are not known."""
 
     meanings: dict[Reference, Meaning] = field(default_factory=dict)
     stars: dict[Wildcard, tuple[Source, ...]] = field(default_factory=dict)
@@ -193,6 +194,9 @@ class _Resolver:
             self._visit(expression, scope)
 
     def _visit(self, expression: Expression, scope: Scope) -> None:
+        only = expression.pieces[0] if len(expression.pieces) == 1 else None
+        if isinstance(only, Literal) and not only.type:
+            return
         self.found.expressions.append(expression)
         type_: pa.DataType | None = None
         for piece in expression.pieces:

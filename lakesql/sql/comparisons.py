@@ -5,7 +5,7 @@ Only whole sides count: in `a + b = 1.5` the literal is compared with a sum, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -63,7 +63,8 @@ class Comparison:
 def comparisons(resolution: Resolution) -> Iterator[Comparison]:
     """Every comparison of the statement of which both sides are columns or literals."""
     for expression in resolution.expressions:
-        yield from _compared(expression, resolution)
+        if len(expression.pieces) > 2:
+            yield from _compared(expression, resolution)
 
 
 def _compared(expression: Expression, resolution: Resolution) -> Iterator[Comparison]:
@@ -91,7 +92,7 @@ def _compared(expression: Expression, resolution: Resolution) -> Iterator[Compar
             group = sides[i + 1][0] if len(sides[i + 1]) == 1 else None
             if isinstance(group, Group):
                 for part in group.parts:
-                    yield from _pair(column, _side(list(part.pieces), resolution))
+                    yield from _pair(column, _side(part.pieces, resolution)) if column is not None else ()
 
 
 def _sides(expression: Expression) -> tuple[list[list[Piece]], list[str]]:
@@ -107,16 +108,20 @@ def _sides(expression: Expression) -> tuple[list[list[Piece]], list[str]]:
     return sides, operators
 
 
-def _side(pieces: list[Piece], resolution: Resolution) -> Side | None:
-    """A side that is a column or a literal, brackets around it aside; None for any other."""
-    if len(pieces) == 1 and isinstance(pieces[0], Group) and len(pieces[0].parts) == 1 and pieces[0].opener == "(":
-        return _side(list(pieces[0].parts[0].pieces), resolution)
-    sign = pieces[0] if len(pieces) == 2 and isinstance(pieces[0], Operator) and pieces[0].text in ("-", "+") else None
-    last = pieces[-1] if pieces else None
-    if isinstance(last, Literal) and (len(pieces) == 1 or sign is not None):
-        return LiteralSide(Span(pieces[0].span.start, last.span.end), last, sign)
+def _side(pieces: Sequence[Piece], resolution: Resolution) -> Side | None:
+    """A side that is a literal or has a known type, brackets around it aside; None for any other."""
+    if not pieces:
+        return None
+    first, last = pieces[0], pieces[-1]
+    if isinstance(last, Literal):
+        if len(pieces) == 1:
+            return LiteralSide(last.span, last)
+        if len(pieces) == 2 and isinstance(first, Operator) and first.text in ("-", "+"):
+            return LiteralSide(Span(first.span.start, last.span.end), last, first)
+    if len(pieces) == 1 and isinstance(first, Group) and len(first.parts) == 1 and first.opener == "(":
+        return _side(first.parts[0].pieces, resolution)
     type_ = term_type(pieces, resolution.types)
-    return ColumnSide(Span(pieces[0].span.start, pieces[-1].span.end), type_) if type_ is not None else None
+    return ColumnSide(Span(first.span.start, last.span.end), type_) if type_ is not None else None
 
 
 def _pair(left: Side | None, right: Side | None) -> Iterator[Comparison]:

@@ -53,7 +53,9 @@ class Cursor:
 
     def at(self, *keys: str) -> bool:
         """Whether these words or symbols come next, in this order."""
-        return all(self.ahead(i).key == key for i, key in enumerate(keys))
+        if self.tokens[self.index].key != keys[0]:
+            return False
+        return len(keys) == 1 or all(self.ahead(i).key == key for i, key in enumerate(keys))
 
     def at_any(self, keys: frozenset[str]) -> bool:
         """Whether one of these comes next."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from lakesql.sql.keywords import NO_ITEM_ALIAS, QUERY_STARTS, SET_OPERATIONS
 from lakesql.sql.operators import OperatorReader
-from lakesql.sql.outline import Expression, Group, Item, Name, Operator, Piece, Query, Reference, Wildcard
+from lakesql.sql.outline import Expression, Group, Item, Literal, Name, Operator, Piece, Query, Reference, Wildcard
 from lakesql.sql.tokens import Span, TokenKind
 
 _CLOSING = frozenset((")", "]", "}"))
 _ENDING = _CLOSING | {",", ";"}
+_PLAIN = (TokenKind.STRING, TokenKind.NUMBER)
 
 
 class ExpressionReader(OperatorReader):
@@ -91,7 +92,12 @@ class ExpressionReader(OperatorReader):
 
     def _part(self, in_call: bool, closer: str) -> Expression:
         """An argument. The name of a named argument (`name => value`) or of a field in braces (`{name: value}`) is no column."""
-        if self.token.is_name and (self.ahead().key in ("=>", ":=") or (closer == "}" and self.ahead().key == ":")):
+        token = self.token
+        if token.kind in _PLAIN and self.tokens[self.index + 1].key in _ENDING:  # most of a long list
+            self.index += 1
+            literal = Literal("", token.kind is TokenKind.STRING, token.value, token.span)
+            return Expression((literal,), literal.span)
+        if token.is_name and (self.ahead().key in ("=>", ":=") or (closer == "}" and self.ahead().key == ":")):
             self.index += 2
         return self.expression(in_call=in_call, ordering=in_call)
 

@@ -6,7 +6,7 @@ from lakesql.errors import SqlError
 from lakesql.sql.outline import Query, fold, quoted
 from lakesql.sql.queries import QueryReader
 from lakesql.sql.statement import Kind, Mention, Statement, View
-from lakesql.sql.tokens import Span, TokenKind, split, tokenize, words
+from lakesql.sql.tokens import Part, Span, TokenKind, Tokens, part, statements, tokenize, words
 
 _QUERY_WORDS = frozenset(("SELECT", "WITH", "FROM", "VALUES", "TABLE", "("))
 _WRITE_WORDS = words(
@@ -22,28 +22,30 @@ def parse(text: str) -> Statement:
     >>> s.kind, s.mentions[0].name, s.mentions[0].at.text, s.mentions[0].alias
     (<Kind.QUERY: 'query'>, ('shop', 'orders'), '12', 'o')
     """
-    spans = split(text)
-    if not spans:
+    source = tokenize(text)
+    parts = statements(source)
+    if not parts:
         raise SqlError("there is no statement here", sql=text, position=0 if text else None)
-    if len(spans) > 1:
-        raise SqlError("one statement is expected, and here a second begins", sql=text, position=spans[1].start, hint="run them one after another")
-    return _parse(spans[0].of(text), spans[0].start)
+    if len(parts) > 1:
+        raise SqlError("one statement is expected, and here a second begins", sql=text, position=parts[1].span.start, hint="run them one after another")
+    return _parse(source, parts[0])
 
 
 def parse_script(text: str) -> list[Statement]:
     """The statements of a text, perhaps none. Raises SqlError as parse does; its text and places are those of the statement at fault."""
-    return [_parse(span.of(text), span.start) for span in split(text)]
+    source = tokenize(text)
+    return [_parse(source, which) for which in statements(source)]
 
 
-def _parse(text: str, offset: int) -> Statement:
-    return _StatementReader(text, offset).read()
+def _parse(source: Tokens, which: Part) -> Statement:
+    return _StatementReader(part(source, which), which.span.start).read()
 
 
 class _StatementReader(QueryReader):
     """Reads one statement."""
 
-    def __init__(self, text: str, offset: int) -> None:
-        super().__init__(tokenize(text))
+    def __init__(self, source: Tokens, offset: int) -> None:
+        super().__init__(source)
         self._offset = offset
 
     def read(self) -> Statement:

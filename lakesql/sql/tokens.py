@@ -10,6 +10,7 @@ import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lakesql.errors import SqlError
 
@@ -47,8 +48,7 @@ class TokenKind(enum.Enum):
     END = "end of the statement"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token. key: what grammar compares: a word in upper case, a symbol as it is, "" for anything else."""
 
     kind: TokenKind
@@ -96,19 +96,21 @@ def tokenize(text: str) -> Tokens:
     hints: dict[int, tuple[Token, ...]] = {}
     position = 0
     while position < len(text):
-        found = _BLANK.match(text, position)
-        if found is not None:
+        if found := _COMMON.match(text, position):
+            group = found.lastgroup or ""
+            if group != "blank":
+                token_text = found[0]
+                key = token_text.upper() if group == "word" else token_text if group == "symbol" else ""
+                tokens.append(Token(_COMMON_KINDS[group], token_text, position, found.end(), key))
             position = found.end()
-            continue
-        if text.startswith("/*", position):
+        elif text.startswith("/*", position):
             end = _comment_end(text, position)
             if text.startswith("/*+", position):
                 hints[len(tokens)] = (*hints.get(len(tokens), ()), Token(TokenKind.SYMBOL, text[position:end], position, end))
             position = end
-            continue
-        token = _token(text, position, tokens[-1] if tokens else None)
-        tokens.append(token)
-        position = token.end
+        else:
+            tokens.append(_token(text, position, tokens[-1] if tokens else None))
+            position = tokens[-1].end
     tokens.append(Token(TokenKind.END, "", len(text), len(text)))
     return Tokens(text, tuple(tokens), hints)
 
@@ -120,20 +122,42 @@ def split(text: str) -> list[Span]:
     >>> [s.of("a; -- ;\\n b") for s in split("a; -- ;\\n b")]
     ['a', 'b']
     """
-    source = tokenize(text)
-    spans: list[Span] = []
-    start, end = -1, 0
+    return [part.span for part in statements(tokenize(text))]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The tokens from first to last, last not included, that make one statement of a text, and the place of it."""
+
+    first: int
+    last: int
+    span: Span
+
+
+def statements(source: Tokens) -> list[Part]:
+    """The parts of a text between semicolons, empty ones left out; hints after a statement's last token are its own."""
+    parts = []
+    first = 0
     for i, token in enumerate(source.tokens):
-        closing_hints = source.hints.get(i, ()) if start >= 0 else ()
-        end = max(end, *(h.end for h in closing_hints)) if closing_hints else end
         if token.key == ";" or token.kind is TokenKind.END:
-            if start >= 0:
-                spans.append(Span(start, end))
-            start = -1
-        else:
-            start = token.start if start < 0 else start
-            end = token.end
-    return spans
+            if i > first:
+                end = max(source.tokens[i - 1].end, *(h.end for h in source.hints.get(i, ())), 0)
+                parts.append(Part(first, i, Span(source.tokens[first].start, end)))
+            first = i + 1
+    return parts
+
+
+def part(source: Tokens, which: Part) -> Tokens:
+    """One statement's tokens by themselves, with places that count from its own start."""
+    start, end = which.span.start, which.span.end
+
+    def moved(token: Token) -> Token:
+        return Token(token.kind, token.text, token.start - start, token.end - start, token.key)
+
+    tokens = source.tokens[which.first : which.last]
+    hints = {i - which.first: tuple(moved(h) for h in h_) for i, h_ in source.hints.items() if which.first < i <= which.last}
+    end_token = Token(TokenKind.END, "", end - start, end - start)
+    return Tokens(source.text[start:end], (*(tokens if start == 0 else map(moved, tokens)), end_token), hints)
 
 
 def is_complete(text: str) -> bool:
@@ -149,10 +173,18 @@ def is_complete(text: str) -> bool:
     return len(tokens) > 1 and tokens[-2].key == ";"
 
 
-_BLANK = re.compile(r"(?:\s+|--[^\n]*)+")
+_COMMON = re.compile(
+    r"(?P<blank>(?:\s+|--[^\n]*)+)"
+    r"|(?P<word>(?!(?:[eExXbBnNrR]|[uU]&)')[^\W\d][\w@$#]*)"
+    r"|(?P<symbol>[(),;+])"
+    r"|(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w)"
+    r"|(?P<string>'[^']*(?:''[^']*)*')"
+)
+"""Tokens that neither what stands before nor what follows can make into something else; the others are left to `_token`."""
+_COMMON_KINDS = {"word": TokenKind.WORD, "symbol": TokenKind.SYMBOL, "number": TokenKind.NUMBER, "string": TokenKind.STRING}
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _PREFIXED_STRING = re.compile(r"(?:[eExXbBnNrR]|[uU]&)(?=')")
-_STRING = re.compile(r"'(?:[^']|'')*'")
+_STRING = re.compile(r"'[^']*(?:''[^']*)*'")
 _ESCAPE_STRING = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.S)
 _DOLLAR_TAG = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 _QUOTED = {'"': re.compile(r'"(?:[^"]|"")*"'), "`": re.compile(r"`(?:[^`]|``)*`")}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from lakesql.sql.columns import Resolution
+from lakesql.sql.comparisons import Comparison, comparisons
 from lakesql.sql.scopes import Columns
 from lakesql.sql.statement import Mention, Statement
 
@@ -29,6 +31,11 @@ class Context:
     statement: Statement
     replacements: Mapping[Mention, Replacement]
     resolution: Resolution
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What the statement compares with what."""
+        return tuple(comparisons(self.resolution))
 
     @property
     def text(self) -> str:

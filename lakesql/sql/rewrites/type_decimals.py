@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from lakesql.sql.comparisons import LiteralSide, comparisons
+from lakesql.sql.comparisons import LiteralSide
 from lakesql.sql.edits import Edit
 from lakesql.sql.rewrites.context import Context, string
 
@@ -27,7 +27,7 @@ def type_decimals(context: Context) -> Iterator[Edit]:
     "SELECT * FROM t WHERE d = CAST('-2342342.23423' AS DECIMAL(12, 5)) AND f > 1.5"
     """
     done = set()
-    for comparison in comparisons(context.resolution):
+    for comparison in context.comparisons:
         for column, constant in comparison.literal_sides():
             sql = _typed(column.type, constant)
             if sql is not None and constant.literal not in done:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from lakesql.sql.comparisons import comparisons
 from lakesql.sql.edits import Edit
 from lakesql.sql.outline import Cast, Literal
 from lakesql.sql.rewrites.context import Context, string
@@ -25,7 +24,7 @@ def type_times(context: Context) -> Iterator[Edit]:
     "SELECT * FROM t WHERE tm < arrow_cast('06:30', 'Time64(Microsecond)')"
     """
     units: dict[Literal, str] = {}
-    for comparison in comparisons(context.resolution):
+    for comparison in context.comparisons:
         for column, constant in comparison.literal_sides():
             if pa.types.is_time(column.type):
                 units[constant.literal] = column.type.unit

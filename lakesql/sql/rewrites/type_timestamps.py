@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from lakesql.sql.comparisons import ColumnSide, comparisons
+from lakesql.sql.comparisons import ColumnSide
 from lakesql.sql.edits import Edit
 from lakesql.sql.outline import Cast, Literal, Reference, TypeName
 from lakesql.sql.rewrites.context import Context, string
@@ -26,8 +26,8 @@ def type_timestamps(context: Context) -> Iterator[Edit]:
     >>> example("SELECT x::TIMESTAMP FROM t WHERE ts < '0001-01-02' AND d > TIMESTAMP '1600-01-01 00:00:00'", type_timestamps, ts="timestamp[us]", d="date32")
     "SELECT x::TIMESTAMP(6) FROM t WHERE ts < TIMESTAMP(6) '0001-01-02' AND d > DATE '1600-01-01'"
     """
-    pairs = [(column, constant.literal) for c in comparisons(context.resolution) for column, constant in c.literal_sides() if constant.sign is None]
-    casts = {one.span: MICROSECONDS for c in comparisons(context.resolution) for one, other in c.column_sides() if _is_date_beside_timestamp(one, other)}
+    pairs = [(column, constant.literal) for c in context.comparisons for column, constant in c.literal_sides() if constant.sign is None]
+    casts = {one.span: MICROSECONDS for c in context.comparisons for one, other in c.column_sides() if _is_date_beside_timestamp(one, other)}
     casts |= {column.span: type_ for column, literal in pairs if (type_ := _needed_cast(column, literal)) is not None}
     for span, type_ in casts.items():
         yield Edit(Span(span.start, span.start), "CAST(")
@@ -37,16 +37,17 @@ def type_timestamps(context: Context) -> Iterator[Edit]:
         sql = _beside_date(literal, column.span in casts) if pa.types.is_date(column.type) else _beside_timestamp(column, literal)
         if sql is not None:
             literals.setdefault(literal, sql)
+    yield from (Edit(literal.span, sql) for literal, sql in literals.items())
     yield from _typed(context, literals)
 
 
 def _typed(context: Context, literals: Mapping[Literal, str]) -> Iterator[Edit]:
-    """Every literal and cast: by what it is compared with, else by its own text alone."""
+    """The other literals, by their own text alone, and casts."""
     for expression in context.resolution.expressions:
         for piece in expression.pieces:
             match piece:
-                case Literal():
-                    sql = literals.get(piece) or _free(piece)
+                case Literal() if piece not in literals:
+                    sql = _free(piece)
                     if sql is not None:
                         yield Edit(piece.span, sql)
                 case TypeName(text, span):
