@@ -6,6 +6,7 @@ import re
 
 from lakesql.sql.expressions import ExpressionReader
 from lakesql.sql.keywords import CLAUSE_WORDS
+from lakesql.sql.outline import Call, Cast, Expression, Group
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Span, Token, TokenKind
 
@@ -104,6 +105,8 @@ class ClauseReader(ExpressionReader):
         expression = self.expression()
         if not expression.pieces or first.key in CLAUSE_WORDS:
             raise self.error(f"expected a {kind.value}, found {first.text or self.shown()}", first)
+        if _holds_query(expression):
+            raise self.error(f"a {kind.value} cannot come from a query", first, hint="run the query first and give its value as a parameter")
         return AtClause(kind, self.engine_text(expression.span), is_literal=False, quoted=False, span=self.since(start))
 
     def _literal(self, kind: AtKind) -> tuple[str, bool] | None:
@@ -150,6 +153,19 @@ class ClauseReader(ExpressionReader):
         if token.kind in (TokenKind.SYMBOL, TokenKind.END, TokenKind.PLACEHOLDER):
             raise self.error("expected an option's value", token)
         return token.value
+
+
+def _holds_query(expression: Expression) -> bool:
+    """Whether a subquery stands anywhere in an expression."""
+    for piece in expression.pieces:
+        match piece:
+            case Group(query=query, parts=parts) | Call(arguments=Group(query=query, parts=parts)):
+                if query is not None or any(_holds_query(part) for part in parts):
+                    return True
+            case Cast(expression=inner):
+                if _holds_query(inner):
+                    return True
+    return False
 
 
 def _unquoted(text: str) -> str:
