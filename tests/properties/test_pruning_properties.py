@@ -28,7 +28,7 @@ from lakesql.predicate import And, Cast, Column, ColumnPath, Compare, Constant, 
 from lakesql.pruning import Bounds, Candidates, TableBounds, Verdict, prune
 
 ASKED = os.environ.get("LAKESQL_PROPERTY_PRUNINGS")
-CASES = int(ASKED or 450)
+CASES = int(ASKED or 400)
 tried = settings(max_examples=CASES, derandomize=ASKED is None, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 # Values of every type ------------------------------------------------------------------------------------------------------------------------------
@@ -291,10 +291,10 @@ def casts_of(type_: pa.DataType) -> list[pa.DataType]:
     return [pa.string_view()] if is_text(type_) else [type_]
 
 
-def draw_term(draw: st.DrawFn, path: ColumnPath, type_: pa.DataType) -> Term:
+def draw_term(draw: st.DrawFn, path: ColumnPath, type_: pa.DataType, depths: Sequence[int] = (0, 0, 0, 1, 1, 2)) -> Term:
     """The column, now and then under one or two functions."""
     term: Term = Column(path)
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
+    for _ in range(draw(st.sampled_from(depths))):
         if (types.is_timestamp(type_) or types.is_date32(type_)) and draw(st.booleans()):
             term = Truncate(draw(st.sampled_from(_UNITS)), term)
         else:
@@ -380,7 +380,7 @@ def columns(draw: st.DrawFn) -> tuple[Data, list[Predicate], Engine]:
     rows = [[{A: v} for v in values] for values in sets]
     of = Data(rows, TableBounds({A: draw(metadata(type_, sets, constant=False))}, len(sets)), {A: type_}, frozenset())
     tests: list[Predicate] = []
-    for term in (Column(A), draw_term(draw, A, type_)):
+    for term in (Column(A), *(draw_term(draw, A, type_, (1, 1, 1, 2)) for _ in range(2))):
         listed = [draw_literal(draw, term, of, A) for _ in range(4)]
         tests += [Compare(term, op, value) for value in listed for op in Op]
         alike = [value for value in listed if value.type == listed[0].type]
@@ -449,7 +449,7 @@ def test_leaves_keep_what_matches_and_prove_what_they_claim() -> None:
                 seen.update(judge(of, [predicate], each, verdict))
 
     law()
-    assert seen["dropped"] > 0.8 * seen["not needed"], f"pruning hardly prunes: {seen}"
+    assert seen["dropped"] > 0.6 * seen["not needed"], f"pruning hardly prunes: {seen}"
     assert seen["all"] > 0.1 * seen["needed"], f"hardly anything is proved: {seen}"
 
 
