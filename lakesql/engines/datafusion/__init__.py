@@ -1,11 +1,12 @@
 """The embedded engine, on Apache DataFusion.
 
-plan.py         one native scan over any list of files
+engine.py       the session context; bind, run
 bound.py        an optimised plan -> what each scan needs
 expressions.py  DataFusion expressions -> predicates
 lower.py        relations -> DataFrames
-layouts.py      which columns a file really has, by field id
-engine.py       the session context; bind, run
+plan.py         one native scan over any list of files
+merge.py        joins and merges by key, as SQL
 stream.py       a running statement, cancellable
+stores.py       object stores for data files
 faults.py       DataFusion's messages -> lakesql's errors
 """

@@ -14,11 +14,11 @@ from datafusion import functions as f
 from lakesql.engines import Bound
 from lakesql.engines.datafusion.bound import read_plan
 from lakesql.engines.datafusion.faults import translate
-from lakesql.engines.datafusion.layouts import Footers
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
 from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.datafusion.stores import ObjectStores
 from lakesql.engines.datafusion.stream import Stream, naming
+from lakesql.engines.layouts import Footers
 from lakesql.errors import InternalError
 from lakesql.relation import Relation
 from lakesql.storage import Storage

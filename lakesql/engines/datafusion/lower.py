@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import pyarrow as pa
@@ -21,12 +22,13 @@ import pyarrow.compute as pc
 from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
 from datafusion import functions as f
 
-from lakesql.engines.datafusion.layouts import Footers, Layout, group_by_layout, needs_layouts, strip
 from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
+from lakesql.engines.decoded import decode, files_schema
+from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts, strip
 from lakesql.engines.shape import needs_shaping, shaped
-from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
+from lakesql.errors import DataFileError, InternalError, MissingFileError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
     Batches,
@@ -136,16 +138,27 @@ class Lowering:
 
     def _files(self, files: Files, key: str | None = None) -> DataFrame:
         """key: name of one more column, the file's name as the engine knows it: a cheaper join key than the path, for which a text is made per row."""
-        if files.format is not FileFormat.PARQUET:
-            raise UnsupportedFeatureError(f"data files in {files.format.value} are not supported yet", feature=f"{files.format.value} data files")
         paths = files.files.column("path").to_pylist()
         if not paths:
             schema = files_schema(files)
             return self._table((schema if key is None else schema.append(pa.field(key, pa.string()))).empty_table())
         self._require(paths, files.files.column("size_bytes").to_pylist())
+        if files.format is not FileFormat.PARQUET:
+            return self._decoded(files, paths, key)
         if needs_layouts(files):
             return self._files_by_layout(files, paths, key)
         return self._group(files, list(range(len(paths))), paths, None, key)
+
+    def _decoded(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
+        """Files of formats whose rows the engine cannot number."""
+        if key is None:
+            return self._table(decode(self._storage, files))
+        path = files.file_path or key
+        table = decode(self._storage, replace(files, file_path=path))
+        spelled = pc.dictionary_encode(table.column(path)).combine_chunks()
+        names = pa.DictionaryArray.from_arrays(spelled.indices, pa.array([engine_name(p) for p in spelled.dictionary.to_pylist()], pa.string()))
+        rest = table if files.file_path is not None else table.drop_columns([key])
+        return self._table(rest.append_column(key, names.cast(pa.string())))
 
     def _files_by_layout(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
         frames = []
@@ -285,18 +298,6 @@ def _blank(count: int) -> list[pa.RecordBatch]:
     whole = pa.record_batch({_FILE: pa.nulls(min(count, _BLANK_ROWS))})
     times, rest = divmod(count, _BLANK_ROWS)
     return [whole] * times + ([whole.slice(0, rest)] if rest or not times else [])
-
-
-def files_schema(files: Files) -> pa.Schema:
-    """The columns a Files node gives, in order."""
-    fields = [pa.field(x.name, strip(x.type)) for x in files.schema]
-    if files.constants is not None:
-        fields += list(files.constants.schema)
-    if files.file_path is not None:
-        fields.append(pa.field(files.file_path, pa.string()))
-    if files.row_index is not None:
-        fields.append(pa.field(files.row_index, pa.int64()))
-    return pa.schema(fields)
 
 
 def common_prefix(paths: Sequence[str]) -> str | None:

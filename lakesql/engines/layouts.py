@@ -85,7 +85,7 @@ def group_by_layout(files: Files, paths: Sequence[str], schemas: Sequence[pa.Sch
     for position, (path, schema) in enumerate(zip(paths, schemas, strict=True)):
         footer = schema.remove_metadata().serialize().to_pybytes()
         if footer not in layouts:
-            layouts[footer] = _layout(path, files, schema)
+            layouts[footer] = layout_of(path, files, schema)
         groups.setdefault(footer, []).append(position)
     merged: list[tuple[Layout, list[int]]] = []
     for footer, positions in groups.items():
@@ -101,7 +101,8 @@ Find = Callable[[pa.Field, Sequence[pa.Field]], pa.Field | None]
 """Which of the held fields of one level is the wanted one."""
 
 
-def _layout(path: str, files: Files, held: pa.Schema) -> Layout:
+def layout_of(path: str, files: Files, held: pa.Schema) -> Layout:
+    """How a file whose columns are `held` serves the node. Raises DataFileError."""
     find, below = _finders(path, files, held)
     without_ids = files.match is ColumnMatch.BY_ID and find is not _by_id
     given = set(files.absent.column_names) if files.absent is not None and without_ids else set()
