@@ -28,6 +28,7 @@ from lakesql.relation import Beside, MergeByKey, MergeRule, Relation, Retract
 _AGE = "__lakesql_age"
 _ROWS = "__lakesql_rows"
 _TAKES_BACK = "__lakesql_takes_back"
+_REFUSED = "__lakesql_refused"
 _numbers = itertools.count(1)
 
 
@@ -110,11 +111,11 @@ def _aggregated(context: SessionContext, rows: str, node: MergeByKey, schema: pa
     if node.needs_insert:
         having.append(f"bool_or(NOT {_TAKES_BACK})")
     grouped = f"FROM ({given}) GROUP BY {', '.join(quoted(k) for k in node.key)} HAVING {' AND '.join(having)}"
-    frame = over(context, f"SELECT {', '.join(values)}, count(*) > 1 AND bool_or({_TAKES_BACK}) AS {_TAKES_BACK} {grouped}", frames)
+    frame = over(context, f"SELECT {', '.join(values)}, count(*) > 1 AND bool_or({_TAKES_BACK}) AS {_REFUSED} {grouped}", frames)
     refusing = [r for r in node.rules if r.function in _REFUSING and not _ignores(r)]
     if node.kind is not None and (node.retract is Retract.REFUSE or (node.retract is Retract.BY_RULE and refusing)):
         error = retraction_refused() if node.retract is Retract.REFUSE else refused(refusing[0])
-        frame = frame.filter(udf(_refuser(error), [pa.bool_()], pa.bool_(), "volatile", f"lakesql_refuse_{next(_numbers)}")(col(_TAKES_BACK)))
+        frame = frame.filter(udf(_refuser(error), [pa.bool_()], pa.bool_(), "volatile", f"lakesql_refuse_{next(_numbers)}")(col(_REFUSED)))
     return frame.select(*(_typed(rule, schema) for rule in node.rules))
 
 
