@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from lakesql.sql.outline import Query
+from lakesql.sql.outline import Query, fold
 from lakesql.sql.tokens import Span
 
 
@@ -112,7 +112,7 @@ class Mention:
         suffix = "" if self.metadata is None else f"${self.metadata}"
         if self.name is None:
             return ((self.path or "").rstrip("/").rsplit("/", 1)[-1] or "table") + suffix
-        return self.name[-1] + suffix if self.quoted[-1] else (self.name[-1] + suffix).lower()
+        return self.name[-1] + suffix if self.quoted[-1] else fold(self.name[-1] + suffix)
 
     def __str__(self) -> str:
         suffix = "" if self.metadata is None else f"${self.metadata}"
