@@ -6,6 +6,7 @@ may import this package; it imports DataFusion, inside `decode.py` alone and on 
 
     container.py   header and blocks, read and checked without decoding a record
     matching.py    the wanted Arrow schema against the writer's: what to ask for, and how to bring what comes back into shape
+    plain.py       records one by one, for small files that the decoder refuses
     decode.py      files -> tables, several at once
 """
 

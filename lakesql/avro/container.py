@@ -6,7 +6,7 @@ a block. Source: Avro specification, "Object Container Files".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +99,18 @@ def header_of(content: Content) -> Header:
 
 def row_count(content: Content, header: Header) -> int:
     """The number of records in all blocks, which must fill the file to its last byte. Raises MetadataError otherwise."""
+    return sum(count for count, _, _ in _blocks(content, header))
+
+
+def blocks_of(content: Content, header: Header) -> Iterator[tuple[int, bytes]]:
+    """Every block: how many records it has, and its bytes as they are stored. Raises MetadataError as `row_count`."""
+    return ((count, content.read(start, size)) for count, start, size in _blocks(content, header))
+
+
+def _blocks(content: Content, header: Header) -> Iterator[tuple[int, int, int]]:
+    """Every block: its number of records, where its body is, and its size."""
     path, end = content.path, content.size_bytes
-    at, rows = header.size_bytes, 0
+    at = header.size_bytes
     window, start = b"", at
     while at < end:
         if not start <= at <= start + len(window) - 20:
@@ -118,9 +128,8 @@ def row_count(content: Content, header: Header) -> int:
         window, start = content.read(body + size, 64), body + size
         if window[:_SYNC_BYTES] != header.sync:
             raise MetadataError(f'"{path}": the block at byte {at:,} does not end with the sync marker of the header; it is damaged')
+        yield count, body, size
         at = body + size + _SYNC_BYTES
-        rows += count
-    return rows
 
 
 def header_bytes(header: Header, schema: Any) -> bytes:

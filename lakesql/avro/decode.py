@@ -5,6 +5,7 @@ What DataFusion 55 must be helped with:
 - A record without fields (the partition of an unpartitioned table) is an error. It takes no bytes, so a copy of the file does not speak of it.
 - A file that was cut off is read without its end: `container.row_count` finds that first, and the rows that come are counted.
 - Records that end before their block does make it spin for ever. Decoding has a deadline; the thread that spins is given up.
+- Numbers of more than 64 bits are errors; `plain.py` reads such a file if it is small.
 - Rows come in the file's order from one partition only, so each file is its own scan, and files are read side by side.
 
 Local files are read in place. Files of object stores come through the storage, whose size limit and errors hold, and are put down in a temporary folder while
@@ -18,6 +19,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,6 +28,7 @@ import pyarrow as pa
 
 from lakesql.avro.container import Content, Header, header_bytes, header_of, row_count
 from lakesql.avro.matching import Match, plan, shaped
+from lakesql.avro.plain import MAX_BYTES, Unreadable, records
 from lakesql.errors import Error, MetadataError
 from lakesql.location import engine_url, is_local
 from lakesql.storage import Storage
@@ -62,15 +65,16 @@ def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME)
         sound = without_empty_records(header.schema)
         if rows == 0:
             return schema.empty_table()
+        read_ = _Reading(path, content, header, sound, schema, match, rows)
         if sound == header.schema and is_local(path):
-            return _decoded(path, path, header, sound, schema, match, rows, content.size_bytes)
+            return read_.table(path)
         with tempfile.TemporaryDirectory(prefix="lakesql-avro-") as folder:
             copy = os.path.join(folder, "copy.avro")
             with open(copy, "wb") as out:
                 out.write(header_bytes(header, sound))
                 for at in range(header.size_bytes, content.size_bytes, 8 << 20):
                     out.write(content.read(at, min(8 << 20, content.size_bytes - at)))
-            return _decoded(copy, path, header, sound, schema, match, rows, content.size_bytes)
+            return read_.table(copy)
 
 
 def read_all(storage: Storage, paths: Sequence[str], wanted: Wanted, match: Match = Match.NAME) -> list[pa.Table]:
@@ -105,24 +109,54 @@ def _is_empty(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "record" and schema.get("fields") == []
 
 
-def _decoded(place: str, path: str, header: Header, schema: Any, wanted: pa.Schema, match: Match, rows: int, size_bytes: int) -> pa.Table:
-    """The wanted columns of the file at `place`, which is, or is a copy of, the one at `path`."""
-    try:
-        held = _held(orjson.dumps(schema), place)
-        node = plan(schema, held, wanted, match, path)
+@dataclass(frozen=True)
+class _Reading:
+    """One file as it is read. schema: the writer's, without empty records; rows: how many there must be."""
+
+    path: str
+    content: Content
+    header: Header
+    schema: Any
+    wanted: pa.Schema
+    match: Match
+    rows: int
+
+    def table(self, place: str) -> pa.Table:
+        """The wanted columns of the file at `place`, which is, or is a copy of, the one that is read."""
+        held = self._mapped(lambda: _held(orjson.dumps(self.schema), place))
+        node = plan(self.schema, held, self.wanted, self.match, self.path)
         if not node.asked:
-            return shaped([], [], node, wanted, rows, path)
+            return shaped([], [], node, self.wanted, self.rows, self.path)
         asked = pa.schema(list(node.asked))
-        batches = _within(lambda: _scan(place, asked), _DEADLINE_S + size_bytes / _BYTES_PER_S, path)
-    except (Error, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
-        raise
-    except BaseException as error:  # a panic of the decoder is no Exception
-        raise MetadataError(f'"{path}" cannot be decoded: {_words(error)}', hint="the file is damaged, or its header does not describe it") from error
-    table = pa.Table.from_batches(batches, asked)
-    if table.num_rows != rows:
-        raise MetadataError(f'"{path}": its blocks hold {table.num_rows:,} records; they say {rows:,}')
-    columns = [_one(column) for column in table.columns]
-    return shaped(columns, asked.names, node, wanted, rows, path)
+        try:
+            seconds = _DEADLINE_S + self.content.size_bytes / _BYTES_PER_S
+            table = self._mapped(lambda: pa.Table.from_batches(_within(lambda: _scan(place, asked), seconds, self.path), asked))
+        except MetadataError:
+            plainly = self._plainly(asked)
+            if plainly is None:
+                raise
+            table = plainly
+        if table.num_rows != self.rows:
+            raise MetadataError(f'"{self.path}": its blocks hold {table.num_rows:,} records; they say {self.rows:,}')
+        return shaped([_one(column) for column in table.columns], asked.names, node, self.wanted, self.rows, self.path)
+
+    def _plainly(self, asked: pa.Schema) -> pa.Table | None:
+        """What the fast decoder refused, read one by one where the file is small; None where it cannot be read so either."""
+        if self.content.size_bytes > MAX_BYTES:
+            return None
+        try:
+            found = records(self.content, self.header)
+            return pa.table([pa.array([record[f.name] for record in found], f.type) for f in asked], schema=asked)
+        except (Unreadable, KeyError, TypeError, AttributeError, ValueError, ArithmeticError, pa.ArrowException):
+            return None
+
+    def _mapped(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except (Error, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+            raise
+        except BaseException as error:  # a panic of the decoder is no Exception
+            raise MetadataError(f'"{self.path}" cannot be decoded: {_words(error)}', hint="the file is damaged, or its header does not describe it") from error
 
 
 def _scan(place: str, asked: pa.Schema) -> list[pa.RecordBatch]:

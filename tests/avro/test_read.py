@@ -202,3 +202,14 @@ def test_values_and_shapes_that_do_not_fit(storage: LocalStorage, tmp_path: Path
         avro.read(storage, path, pa.schema([("id", pa.int8())]))
     with pytest.raises(MetadataError, match=r"field inner is struct<.* where int32 was expected"):
         avro.read(storage, path, pa.schema([("inner", pa.int32())]))
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "zstandard"])
+def test_numbers_of_more_than_64_bits_are_null(storage: LocalStorage, tmp_path: Path, codec: str) -> None:
+    """Seen in a manifest list, whose writer chose snapshot ids beyond long."""
+    records = [{**row(n), "at": 9876543210123456789 if n == 1 else n} for n in range(3)]
+    path = written(tmp_path, container(ROWS, records, codec=codec))
+    table = avro.read(storage, path, WANTED)
+    assert [None if v is None else v.microsecond for v in table["at"].to_pylist()] == [0, None, 2]
+    whole = avro.read(storage, written(tmp_path, container(ROWS, [{**r, "at": 5} for r in records])), WANTED)
+    assert table.drop_columns(["at"]).equals(whole.drop_columns(["at"]))
