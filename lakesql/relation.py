@@ -132,7 +132,7 @@ class Files:
 
     Fields a file lacks: where `absent` has a column of that name, its value for that file, null included (one row per file, in the order of `files`); else the
     field's default (`default_of`), for a field of a struct only in rows where the struct is there; else null. A file has a column or lacks it as a whole, so a
-    null that a file holds stays null.
+    null that a file holds stays null; a struct none of whose wanted fields is in the file counts as lacking, at any depth.
 
     Files without field ids, read BY_ID, at most one of these being given: fallback_by_name reads them by name; fallback_names by the names listed for a field's
     id, at its own level, where a field that is not listed is in no such file; fallback_by_position takes the column with id n from the n-th column of the file,
@@ -238,7 +238,8 @@ class WithoutPositions:
 
 @dataclass(frozen=True)
 class WithoutKeys:
-    """The input's rows but those that equal a row of `deletes` in all columns `on`; null equals null.
+    """The input's rows but those that equal a row of `deletes` in all columns `on`; null equals null. Floating-point values are equal where their bits are, and
+    NaN equals NaN: 0.0 and -0.0 differ.
 
     newer: names of an int64 column in input and in deletes; a delete then hits only rows whose number is strictly lower. Source: Iceberg equality deletes (data
     sequence numbers).
