@@ -19,13 +19,14 @@ _ORDERING_NODES = frozenset(("Sort", "Join", "Window"))
 class Hints:
     """What lowering and planning want to know of a statement.
 
-    sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps. joins: it
-    joins, so that the numbers of rows matter to the plan.
+    sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps.
+    counts_help: it joins, so that the numbers of rows in files make a better plan, and reads no floating-point column, for which the statistics that come
+    with those numbers would be taken for the truth.
     """
 
     sensitive: Mapping[str, frozenset[str]]
     reads_fields: bool = False
-    joins: bool = False
+    counts_help: bool = False
 
 
 @dataclass
@@ -51,7 +52,8 @@ def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
     scans = {name: _summary(usage, tables[name]) for name, usage in usages.items()}
     sensitive = {name: _sensitive(scan, tables[name], ordering) for name, scan in scans.items()}
-    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), joins=joins))
+    floats = any(pa.types.is_floating(tables[name].field(c).type) for name, scan in scans.items() for c in scan.columns)
+    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), counts_help=joins and not floats))
 
 
 def _walk(plan: Any, above: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -24,9 +24,12 @@ from lakesql.relation import Relation
 from lakesql.storage import Storage
 
 _LEAF_PUSHDOWN = "datafusion.optimizer.enable_leaf_expression_pushdown"
+"""Moves file_row_index() below filters, to the source; see lower.Lowering."""
+_STATISTICS = "datafusion.execution.collect_statistics"
+"""Reads footers while planning, and so knows how many rows files have: a join builds the smaller side (200,000 against 6 million rows: 0.26 s for 4.1 s)."""
 _SETTINGS = {
     # A file whose statistics say min = max is read as that constant, although Parquet statistics leave NaN out; and footers need not be read to plan.
-    "datafusion.execution.collect_statistics": "false",
+    _STATISTICS: "false",
     # INT96 holds years that nanoseconds cannot.
     "datafusion.execution.parquet.coerce_int96": "us",
     # Otherwise a scalar subquery hides its scans from `bind`.
@@ -77,7 +80,8 @@ class DataFusionEngine:
         with self._lock, _translated(suspects):
             lowering = self._lowering(suspects, fields_are_read=bound.hints.reads_fields)
             frames = {name: _guarded(lowering.frame(r), bound.hints.sensitive.get(name, frozenset())) for name, r in relations.items()}
-            with self._registered(frames), self._leaf_pushdown(lowering.asks_source and not bound.hints.reads_fields):
+            moved = lowering.asks_source and not bound.hints.reads_fields
+            with self._registered(frames), self._turned_on(_LEAF_PUSHDOWN, moved), self._turned_on(_STATISTICS, bound.hints.counts_help):
                 frame = self._plan(sql, parameters)
             return Stream(frame, plain(frame.schema()), suspects)
 
@@ -98,15 +102,15 @@ class DataFusionEngine:
             return table.column(0)[0]
 
     @contextmanager
-    def _leaf_pushdown(self, wanted: bool) -> Iterator[None]:
-        """Lets the optimiser move file_row_index() below filters, to the source; see lower.Lowering."""
+    def _turned_on(self, setting: str, wanted: bool) -> Iterator[None]:
+        """A setting that is off, on for the statement that is planned meanwhile: a planned statement keeps the settings it was planned with."""
         if wanted:
-            self._context.sql(f"SET {_LEAF_PUSHDOWN} = true")
+            self._context.sql(f"SET {setting} = true")
         try:
             yield
         finally:
             if wanted:
-                self._context.sql(f"SET {_LEAF_PUSHDOWN} = false")
+                self._context.sql(f"SET {setting} = false")
 
     def _plan(self, sql: str, parameters: Mapping[str, Any]) -> DataFrame:
         return self._context.sql(sql, options=self._options, param_values=dict(parameters) or None)
