@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-HEAVY = ("datafusion", "pyarrow", "numpy", "prompt_toolkit", "wcwidth", "orjson", "sqlglot")
+HEAVY = ("datafusion", "pyarrow", "numpy", "prompt_toolkit", "wcwidth", "orjson")
 
 
 def lakesql(*argv: str, timeout: float = 60, **options: object) -> subprocess.CompletedProcess[bytes]:
