@@ -49,7 +49,7 @@ def with_buckets(predicate: Predicate, buckets: Mapping[ColumnPath, Iterable[Buc
             ]
             return And((predicate, *follows)) if follows else predicate
         case In(term, values, False) if len(values) <= _MOST_LITERALS:
-            follows_in = [In(Column(b.path), pa.array(sorted(n), pa.int32())) for b in _of(term, buckets) if (n := _buckets_of(values, b)) is not None]
+            follows_in = [In(Column(b.path), pa.array(sorted(s), pa.int32())) for b in _of(term, buckets) if (s := _buckets_of(values, b)) is not None]
             return And((predicate, *follows_in)) if follows_in else predicate
         case _:
             return predicate

@@ -158,7 +158,7 @@ class FileCandidates:
         if field is None or not isinstance(field.type, Primitive) or not has_bounds(field.type.arrow):
             return None
         found = self._entries.metrics(self._manifests, field.id)
-        return metric_bounds(found, self._entries.column("record_count"), field.type)
+        return metric_bounds(found, self._entries, field.type)
 
     def _from_partitions(self, column: ColumnPath) -> Bounds | None:
         """Bounds by the files' tuples, each by its own spec; None where no spec says anything."""
@@ -184,8 +184,11 @@ class FileCandidates:
         )
 
 
-def metric_bounds(found: ColumnMetrics, record_count: pa.Array, type_: Primitive) -> Bounds:
-    """Bounds of a column from its metrics. A record count below zero is one that the writer did not know."""
+def metric_bounds(found: ColumnMetrics, entries: Entries, type_: Primitive) -> Bounds:
+    """Bounds of a column from its metrics. A record count below zero is one that the writer did not know; bounds of nanoseconds are none in ORC files, where
+    Java writes microseconds.
+    """
+    record_count = entries.column("record_count")
     rows = pc.if_else(pc.less(record_count, 0), pa.scalar(None, pa.int64()), record_count)
     nulls = pc.if_else(pc.less(found.null_count, 0), pa.scalar(None, pa.int64()), found.null_count)
     fits = pc.fill_null(pc.equal(found.value_count, rows), True)  # values counted otherwise than rows, as in lists, say nothing of rows
@@ -193,6 +196,9 @@ def metric_bounds(found: ColumnMetrics, record_count: pa.Array, type_: Primitive
     lower, upper = decode(found.lower, type_.arrow), decode(found.upper, type_.arrow)
     if type_.name.startswith(("geometry", "geography")):
         lower = upper = pa.nulls(len(rows), type_.arrow)
+    if pa.types.is_timestamp(type_.arrow) and type_.arrow.unit == "ns":
+        is_orc = pc.equal(entries.column("file_format"), "orc")
+        lower, upper = (pc.if_else(is_orc, pa.scalar(None, type_.arrow), b) for b in (lower, upper))
     nans = found.nan_count if pa.types.is_floating(type_.arrow) else None
     return Bounds(lower, upper, nulls, rows, nan_count=nans)
 

@@ -57,7 +57,7 @@ def _primitive(raw: Any, name: str, type_: pa.DataType) -> Any:
     if name == "string":
         return _of(raw, str)
     if pa.types.is_decimal(type_):
-        return Decimal(_of(raw, str)).quantize(Decimal(1).scaleb(-type_.scale))
+        return Decimal(_of(raw, str))
     if name == "uuid":
         return uuid.UUID(_of(raw, str)).bytes
     if pa.types.is_binary(type_) or pa.types.is_fixed_size_binary(type_):

@@ -75,23 +75,32 @@ def _from_files(storage: Storage, places: Places, deletes: Deletes) -> Iterator[
     for number in range(len(deletes.positions)):
         file = deletes.positions.take(np.array([number], np.int64))
         concerned = _concerned(deletes, file)
-        if not len(concerned):
-            continue
-        wanted = deletes.paths.take(pa.array(concerned))
-        found: list[tuple[np.ndarray, Ints]] = []
+        if len(concerned):
+            rows = _Rows(places, file.source_path[0].as_py(), deletes.paths.take(pa.array(concerned)), concerned)
+            read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), rows.keep)
+            yield from rows.found
 
-        def keep(piece: pa.Table, wanted: pa.Array = wanted, concerned: Ints = concerned, found: list[tuple[np.ndarray, Ints]] = found) -> None:
-            paths = pc.dictionary_encode(piece.column("file_path").combine_chunks())
-            place = pc.index_in(places.resolve_all(paths.dictionary), value_set=wanted).take(paths.indices)
-            hit = place.is_valid()
-            rows = concerned[place.filter(hit).to_numpy(zero_copy_only=False).astype(np.int64)]
-            at = piece.column("pos").combine_chunks().filter(hit)
-            if at.null_count:
-                raise DataFileError(f'position delete file "{file.source_path[0].as_py()}" has rows without a position')
-            found.append((rows.astype(np.int32), at.to_numpy(zero_copy_only=False).astype(np.int64)))
 
-        read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), keep)
-        yield from found
+class _Rows:
+    """Rows of one position delete file that name a data file it concerns. wanted: paths of those; numbers: theirs among all data files."""
+
+    def __init__(self, places: Places, name: str, wanted: pa.Array, numbers: Ints) -> None:
+        self.found: list[tuple[np.ndarray, Ints]] = []
+        self._places = places
+        self._name = name
+        self._wanted = wanted
+        self._numbers = numbers
+
+    def keep(self, piece: pa.Table) -> None:
+        """Takes what is wanted of a piece."""
+        paths = pc.dictionary_encode(_one(piece.column("file_path")))
+        place = pc.index_in(self._places.resolve_all(paths.dictionary), value_set=self._wanted).take(paths.indices)
+        hit = place.is_valid()
+        positions = _one(piece.column("pos")).filter(hit)
+        if positions.null_count:
+            raise DataFileError(f'position delete file "{self._name}" has rows without a position')
+        rows = self._numbers[place.filter(hit).to_numpy(zero_copy_only=False).astype(np.int64)]
+        self.found.append((rows.astype(np.int32), positions.to_numpy(zero_copy_only=False).astype(np.int64)))
 
 
 def _concerned(deletes: Deletes, file: DeleteFiles) -> Ints:
@@ -147,3 +156,8 @@ def _names(schema: pa.Schema, path: str) -> list[str]:
 
 def _piece(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
     return pa.table([batch.column(batch.schema.get_field_index(n)).cast(f.type) for n, f in zip(names, _WANTED, strict=True)], schema=_WANTED)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined

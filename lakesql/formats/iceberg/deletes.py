@@ -183,7 +183,7 @@ def _vectors_of(paths: pa.Array, sequence: Ints, vectors: DeleteFiles) -> Ints:
         nameless = vectors.source_path.filter(vectors.named.is_null())[0].as_py()
         raise MetadataError(f'the deletion vector in "{nameless}" names no data file: its referenced_data_file is null')
     found = pc.index_in(paths, value_set=vectors.named)
-    vector = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    vector: Ints = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     if pc.count_distinct(vectors.named).as_py() < len(vectors):
         counted = pc.value_counts(vectors.named)
         twice = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
@@ -222,7 +222,8 @@ def latest_by_code(codes: Ints, sequence: Ints, of: Ints, absent: int = -1) -> I
     size = int(max(codes.max(initial=-1), of.max(initial=-1))) + 1
     greatest = np.full(size, absent, np.int64)
     np.maximum.at(greatest, codes, sequence)
-    return greatest[of]
+    found: Ints = greatest[of]
+    return found
 
 
 def _equality_sets(source: Source, kept: Entries, codes: Ints, sequence: Ints, entries: Entries, files: DeleteFiles) -> tuple[EqualitySet, ...]:

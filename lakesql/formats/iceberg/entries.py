@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -178,8 +179,8 @@ def partition_codes(groups: Iterable[Entries]) -> list[npt.NDArray[np.int64]]:
     fields = {f.id: f for spec in {p.file.spec.id: p.file.spec for p in whole.parts}.values() for f in spec.fields}
     for field_id in fields:
         codes = combined(codes, whole, field_id)
-    ends = np.cumsum([0, *lengths])
-    return [codes[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    ends = np.cumsum([0, *lengths]).tolist()
+    return [codes[a:b] for a, b in pairwise(ends)]
 
 
 def combined(codes: npt.NDArray[np.int64], entries: Entries, field_id: int) -> npt.NDArray[np.int64]:

@@ -41,8 +41,8 @@ def may_meet(source: Source, kept: Entries, scope: Ints, deletes: Entries, delet
             continue
         if any(id_ in s.by_id and s.by_id[id_].default is not None for s in source.metadata.newest_schemas):
             continue  # files without the column have its default, which no bounds tell
-        data = _checked(metric_bounds(kept.metrics(source.manifests, id_), kept.column("record_count"), field.type))
-        keys = _checked(metric_bounds(deletes.metrics(source.manifests, id_), deletes.column("record_count"), field.type))
+        data = _checked(metric_bounds(kept.metrics(source.manifests, id_), kept, field.type))
+        keys = _checked(metric_bounds(deletes.metrics(source.manifests, id_), deletes, field.type))
         meets &= _overlap(_by_scope(data, scope, delete_scope), keys, delete_scope)
     return meets
 
@@ -90,4 +90,5 @@ def _overlap(data: _Scoped, keys: Bounds, delete_scope: Ints) -> Mask:
     apart = pc.or_(pc.fill_null(pc.less(keys.upper, lower), False), pc.fill_null(pc.greater(keys.lower, upper), False))
     some_null = np.where(known, data.some_null[np.where(known, place, 0)], True) if len(data.scopes) else np.ones(len(delete_scope), np.bool_)
     key_null = pc.fill_null(pc.not_equal(keys.null_count, 0), True).to_numpy(zero_copy_only=False)
-    return ~np.asarray(apart) | (some_null & key_null)
+    meets: Mask = ~np.asarray(apart) | (some_null & key_null)
+    return meets

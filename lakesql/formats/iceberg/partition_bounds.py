@@ -88,7 +88,7 @@ def source_range(transform: Transform, lower: pa.Array, upper: pa.Array, source:
     high = unknown if high_cast is None else high_cast
     if transform.kind is Kind.TRUNCATE:
         high = _last_truncated(high, transform.parameter)
-    return low, high
+    return low if low.type == high.type else low.cast(high.type), high
 
 
 def tighter(first: Bounds, second: Bounds) -> Bounds:

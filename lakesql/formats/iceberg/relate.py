@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -339,7 +340,7 @@ class _Group:
         return name
 
 
-def _without_ids(source: Source, format_: FileFormat) -> dict[str, object]:
+def _without_ids(source: Source, format_: FileFormat) -> dict[str, Any]:
     """How files without field ids are read: by the table's name mapping; else Parquet by position and the others by name, as Java does."""
     mapping = source.metadata.name_mapping
     if mapping is not None:

@@ -49,7 +49,7 @@ def has_bounds(type_: pa.DataType) -> bool:
 def _numbers(values: pa.BinaryArray, readers: dict[int, Callable[[Bytes], np.ndarray]], dtype: type) -> pa.Array:
     """Values read by the number of their bytes; others are null."""
     starts, lengths, data = _parts(values)
-    numbers = np.zeros(len(values), dtype)
+    numbers: np.ndarray = np.zeros(len(values), dtype)
     known = np.zeros(len(values), np.bool_)
     for width, read in readers.items():
         chosen = lengths == width
@@ -100,4 +100,5 @@ def _gathered(data: Bytes, starts: npt.NDArray[np.int64], width: int) -> Bytes:
     """The bytes of values of one width, one after another."""
     if len(starts) and (starts[-1] - starts[0]) == (len(starts) - 1) * width and (len(starts) == 1 or (np.diff(starts) == width).all()):
         return data[starts[0] : starts[0] + len(starts) * width]
-    return data[starts[:, None] + np.arange(width)].reshape(-1)
+    gathered: Bytes = data[starts[:, None] + np.arange(width)].reshape(-1)
+    return gathered

@@ -66,7 +66,10 @@ class IcebergSnapshot:
 
     def scan(self, request: ScanRequest) -> IcebergFiles:
         """See Snapshot."""
-        return scan(self.source, request)
+        try:
+            return scan(self.source, request)
+        except MissingFileError as error:
+            raise MissingFileError(f"{error.message} (snapshot {self.version} of {self._places.root})", path=error.path, hint=error.hint) from error
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""

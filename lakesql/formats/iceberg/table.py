@@ -51,6 +51,10 @@ class IcebergTable:
             raise UnknownTableError(f'Iceberg tables have no metadata table "{name}"', hint=did_you_mean(name, METADATA_TABLES), candidates=METADATA_TABLES)
         return make(self, at)
 
+    def view(self, name: str) -> IcebergTable | None:
+        """See Table: a branch (`branch_x`), a tag (`tag_x`), a snapshot (`snapshot_id_n`) or an instant in ms (`at_timestamp_n`), as Spark names them."""
+        return None
+
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""

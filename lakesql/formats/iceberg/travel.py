@@ -134,6 +134,5 @@ def _disagreement(metadata: TableMetadata, found: SnapshotInfo, at: AtTime) -> t
     if by_ancestry is None or by_ancestry.id == found.id:
         return ()
     return (
-        f"at {at.text} snapshot {found.id} was current, by the snapshot log; it was rolled back or replaced since, and today's history has {by_ancestry.id}
-        then",
+        f"at {at.text} snapshot {found.id} was current, by the snapshot log; it was rolled back or replaced since: today's history has {by_ancestry.id} then",
     )

@@ -53,6 +53,8 @@ def rows(relation: Relation, storage: Storage) -> pa.Table:
             return load().cast(schema)
         case Project(input_, names, expressions):
             table = rows(input_, storage)
+            if not names:  # a table without columns does not say how many rows it has
+                return pa.table({"": pa.nulls(table.num_rows)})
             return pa.table([_value(e, table) for e in expressions], names=list(names))
         case Filter(input_, where):
             table = rows(input_, storage)
@@ -141,7 +143,7 @@ def _files(files: Files, storage: Storage) -> pa.Table:
             arrays[files.file_path] = pa.repeat(pa.scalar(path), held.num_rows)
         if files.row_index is not None:
             arrays[files.row_index] = pa.array(range(held.num_rows), pa.int64())
-        pieces.append(pa.table(arrays) if arrays else pa.table({"": pa.nulls(held.num_rows)}).select([]))
+        pieces.append(pa.table(arrays or {"": pa.nulls(held.num_rows)}))
     if pieces:
         return pa.concat_tables(pieces)
     fields = [pa.field(f.name, bare(f.type)) for f in files.schema]
@@ -168,7 +170,7 @@ def _columns(files: Files, held: pa.Table, absent: Mapping[str, pa.Scalar], path
     arrays = {}
     for position, field in enumerate(files.schema):
         find = _finder(files, has_ids, path)
-        index = find(field, fields)
+        index = _index(field, fields, find)
         if index is None or (not has_ids and field.name in absent):
             if field.name in absent:
                 value = absent[field.name]
@@ -202,6 +204,16 @@ def _finder(files: Files, has_ids: bool, path: str) -> Any:
     return find
 
 
+def _index(field: pa.Field, among: Sequence[pa.Field], find: Any) -> int | None:
+    """Where the field is among the held ones; a struct that shares no field with the held one is not there."""
+    index = find(field, among)
+    if index is not None and pa.types.is_struct(field.type) and pa.types.is_struct(among[index].type):
+        below = list(among[index].type)
+        if all(_index(child, below, lambda f, a, top=False: find(f, a, False)) is None for child in field.type):
+            return None
+    return index
+
+
 def _shaped(array: pa.Array, field: pa.Field, find: Any) -> pa.Array:
     if (field.metadata or {}).items() >= VARIANT_AS_JSON.items():
         return to_json(array)
@@ -210,7 +222,7 @@ def _shaped(array: pa.Array, field: pa.Field, find: Any) -> pa.Array:
         held = [array.type.field(i) for i in range(array.type.num_fields)]
         children = []
         for child in type_:
-            index = find(child, held, False)
+            index = _index(child, held, lambda f, a, top=False: find(f, a, top))
             values = _default(child, len(array)) if index is None else _shaped(pc.struct_field(array, [index]), child, find)
             children.append(values)
         return pa.StructArray.from_arrays(children, names=[f.name for f in type_], mask=array.is_null())
