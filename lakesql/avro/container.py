@@ -23,6 +23,9 @@ MAX_HEADER_BYTES = 16 << 20
 MAX_DEPTH = 64
 """Levels of nesting a schema may have; deeper ones are refused as hostile."""
 
+WRAPPED = "record"
+"""The field that stands for the whole record where records are a union with null."""
+
 _SYNC_BYTES = 16
 _FIRST_READ_BYTES = 64 << 10
 _MAX_ENTRIES = 10_000
@@ -32,13 +35,23 @@ _MAX_ROWS_PER_BYTE = 1 << 16
 
 @dataclass(frozen=True)
 class Header:
-    """What a container says of itself. schema: the writer's, as parsed JSON; metadata: other entries, as bytes; size_bytes: where the first block starts."""
+    """What a container says of itself. schema: the writer's record, as parsed JSON; metadata: the other entries, as bytes; size_bytes: where the first block
+    starts. wrapped: records are given as a union with null, as old writers of Paimon do.
+    """
 
     schema: Any
     metadata: Mapping[str, bytes]
     codec: str
     sync: bytes
     size_bytes: int
+    wrapped: bool = False
+
+    @property
+    def stored(self) -> Any:
+        """What the bytes are: the schema, or where it is wrapped a record whose one field is the union. A record takes no bytes beyond those of its fields."""
+        if not self.wrapped:
+            return self.schema
+        return {"type": "record", "name": "lakesql_wrapped", "fields": [{"name": WRAPPED, "type": ["null", self.schema]}]}
 
 
 class Content:
@@ -167,21 +180,24 @@ def _header(content: bytes, path: str) -> Header:
         raise UnsupportedFeatureError(
             f'"{path}" is compressed with {codec[:40]!r}; Avro files are read with {", ".join(CODECS)}', feature=f"Avro codec {codec[:40]}"
         )
-    schema = _schema(entries.pop("avro.schema", None), path)
-    return Header(schema, entries, codec, sync, at + _SYNC_BYTES)
+    schema, wrapped = _schema(entries.pop("avro.schema", None), path)
+    return Header(schema, entries, codec, sync, at + _SYNC_BYTES, wrapped)
 
 
-def _schema(text: bytes | None, path: str) -> Any:
+def _schema(text: bytes | None, path: str) -> tuple[Any, bool]:
+    """The schema of records, and whether those are a union with null."""
     if text is None:
         raise MetadataError(f'"{path}" has no avro.schema in its header')
     try:
         schema = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise MetadataError(f'"{path}": the avro.schema in its header is no JSON: {error}') from error
+    wrapped = isinstance(schema, list) and len(schema) == 2 and schema[0] == "null"
+    schema = schema[1] if wrapped else schema
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise MetadataError(f'"{path}" holds no records: its schema is {text[:60].decode("utf-8", "replace")!r}')
     _check_depth(schema, 0, path)
-    return schema
+    return schema, wrapped
 
 
 def _check_depth(schema: Any, depth: int, path: str) -> None:

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias, TypeVar
 import orjson
 import pyarrow as pa
 
-from lakesql.avro.container import Content, Header, header_bytes, header_of, row_count
+from lakesql.avro.container import WRAPPED, Content, Header, header_bytes, header_of, row_count
 from lakesql.avro.matching import Match, plan, shaped
 from lakesql.avro.plain import MAX_BYTES, Unreadable, records
 from lakesql.errors import Error, MetadataError
@@ -62,19 +62,34 @@ def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME)
         header = header_of(content)
         rows = row_count(content, header)
         schema = wanted(header) if callable(wanted) else wanted
-        sound = without_empty_records(header.schema)
         if rows == 0:
             return schema.empty_table()
-        read_ = _Reading(path, content, header, sound, schema, match, rows)
-        if sound == header.schema and is_local(path):
-            return read_.table(path)
-        with tempfile.TemporaryDirectory(prefix="lakesql-avro-") as folder:
-            copy = os.path.join(folder, "copy.avro")
-            with open(copy, "wb") as out:
-                out.write(header_bytes(header, sound))
-                for at in range(header.size_bytes, content.size_bytes, 8 << 20):
-                    out.write(content.read(at, min(8 << 20, content.size_bytes - at)))
-            return read_.table(copy)
+        asked = pa.schema([pa.field(WRAPPED, pa.struct(list(schema)))]) if header.wrapped else schema
+        table = _read(content, header, without_empty_records(header.stored), asked, match, rows)
+    return _unwrapped(table, schema, path) if header.wrapped else table
+
+
+def _read(content: Content, header: Header, sound: Any, schema: pa.Schema, match: Match, rows: int) -> pa.Table:
+    """The file in place, or a copy of it where its header must say something else."""
+    path = content.path
+    read_ = _Reading(path, content, header, sound, schema, match, rows)
+    if sound == header.schema and is_local(path):
+        return read_.table(path)
+    with tempfile.TemporaryDirectory(prefix="lakesql-avro-") as folder:
+        copy = os.path.join(folder, "copy.avro")
+        with open(copy, "wb") as out:
+            out.write(header_bytes(header, sound))
+            for at in range(header.size_bytes, content.size_bytes, 8 << 20):
+                out.write(content.read(at, min(8 << 20, content.size_bytes - at)))
+        return read_.table(copy)
+
+
+def _unwrapped(table: pa.Table, schema: pa.Schema, path: str) -> pa.Table:
+    """The fields of records that were a union with null. Raises MetadataError for a record that is null."""
+    records = _one(table.column(WRAPPED))
+    if records.null_count:
+        raise MetadataError(f'"{path}" holds a record that is null')
+    return pa.table(records.flatten(), schema=schema)
 
 
 def read_all(storage: Storage, paths: Sequence[str], wanted: Wanted, match: Match = Match.NAME) -> list[pa.Table]:
