@@ -76,7 +76,7 @@ def _nested(array: pa.Array, held: DataType, wanted: DataType) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(cast(array.flatten(), held.children[0].type, wanted.children[0].type), type=type_)
     offsets = array.offsets
     start, end = (offsets[0].as_py(), offsets[-1].as_py()) if len(offsets) else (0, 0)
-    moved = pc.subtract(offsets, start)
+    moved = pc.subtract(offsets, pa.scalar(start, offsets.type))
     if held.root == "ARRAY":
         values = cast(array.values.slice(start, end - start), held.children[0].type, wanted.children[0].type)
         return pa.Array.from_buffers(type_, len(array), [_validity(array), moved.buffers()[1]], children=[values])

@@ -70,7 +70,7 @@ class SnapshotFile:
             changelog_manifest_list=name("changelogManifestList"),
             index_manifest=name("indexManifest"),
             commit_user=file.optional_text("commitUser") or "",
-            commit_identifier=file.optional_number("commitIdentifier") or 0,
+            commit_identifier=_identifier(file),
             commit_kind=file.text("commitKind"),
             time_ms=file.number("timeMillis"),
             total_record_count=file.optional_number("totalRecordCount"),
@@ -222,6 +222,12 @@ class Timeline:
     def _numbers(self, kind: str) -> list[int]:
         found = (_NUMBERED.fullmatch(e.name) for e in self.storage.list(join(self.root, kind), start_after=f"{kind}-"))
         return sorted(int(m[2]) for m in found if m is not None and m[1] == kind)
+
+
+def _identifier(file: JsonFile) -> int:
+    """The number of a writer's commit, which version 0.2 wrote as text; 0 where it is some other text."""
+    text = str(file.content.get("commitIdentifier") or 0)
+    return int(text) if re.fullmatch(r"-?\d{1,19}", text) else 0
 
 
 def _is_name(name: str) -> bool:
