@@ -65,7 +65,7 @@ class Footers:
         with self._storage.open(path) as file:
             try:
                 return pq.read_schema(file)
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError) as error:
                 raise DataFileError(f"{path} is no readable Parquet file: {error}") from error
 
 
