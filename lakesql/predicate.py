@@ -126,9 +126,12 @@ class StartsWith:
 
 @dataclass(frozen=True)
 class And:
-    """True where all are; `parts` has two or more."""
+    """True where all are; `parts` has two or more, none of them an And: those given are taken apart."""
 
     parts: tuple[Predicate, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(p for part in self.parts for p in (part.parts if isinstance(part, And) else (part,))))
 
     def __str__(self) -> str:
         return " AND ".join(f"({p})" if isinstance(p, Or) else str(p) for p in self.parts)
@@ -136,9 +139,12 @@ class And:
 
 @dataclass(frozen=True)
 class Or:
-    """True where one is; `parts` has two or more."""
+    """True where one is; `parts` has two or more, none of them an Or: those given are taken apart."""
 
     parts: tuple[Predicate, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(p for part in self.parts for p in (part.parts if isinstance(part, Or) else (part,))))
 
     def __str__(self) -> str:
         return " OR ".join(f"({p})" if isinstance(p, And) else str(p) for p in self.parts)
@@ -195,12 +201,8 @@ def negate(predicate: Predicate) -> Predicate:
 
 
 def conjuncts(predicate: Predicate) -> Iterator[Predicate]:
-    """The parts of a conjunction, nested ones too; a predicate that is none is its only part."""
-    if isinstance(predicate, And):
-        for part in predicate.parts:
-            yield from conjuncts(part)
-    else:
-        yield predicate
+    """The parts of a conjunction; a predicate that is none is its only part."""
+    yield from predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
 def column_of(term: Term) -> ColumnPath:

@@ -128,6 +128,18 @@ def test_conjuncts_are_flat() -> None:
     assert list(conjuncts(three)) == [three]
 
 
+def test_long_chains_are_flat() -> None:
+    """An engine's `a = 0 OR a = 1 OR ...` comes as pairs in pairs; nothing here may recurse as deep as it is long."""
+    chain: Predicate = Compare(A, Op.EQ, pa.scalar(0))
+    for value in range(1, 2000):
+        chain = Or((chain, Compare(A, Op.EQ, pa.scalar(value))))
+    assert isinstance(chain, Or)
+    assert len(chain.parts) == 2000
+    assert len(list(conjuncts(negate(chain)))) == 2000
+    assert columns_of(chain) == {("a",)}
+    assert str(chain).endswith("a = 1998 OR a = 1999")
+
+
 def test_columns() -> None:
     assert column_of(Truncate("day", Cast(S, pa.timestamp("us")))) == ("s", "x")
     assert columns_of(And((IsNull(A), Or((StartsWith(B, "x"), In(S, pa.array([1]))))))) == {("a",), ("b",), ("s", "x")}

@@ -209,6 +209,13 @@ def test_the_sign_of_zero_drops_nothing(literal: float, bound: float) -> None:
     assert [compare(op, literal, below) for op in (LT, LE, EQ, NE, GE, GT)] == [["all"], ["all"], ["drop"], ["all"], ["drop"], ["drop"]]
 
 
+def test_only_what_holds_for_nan_is_said_to_be_spoilt_by_it() -> None:
+    files = table(x=bounds([(1.0, 2.0)], pa.float64()))
+    assert prune(files, [Compare(X, LT, pa.scalar(5.0)), In(X, pa.array([1.5]))]).unusable == ()
+    assert prune(files, [Compare(X, EQ, pa.scalar(math.nan))]).unusable == (("x = nan", "compared with NaN or null"),)
+    assert len(prune(files, [Compare(X, NE, pa.scalar(5.0)), In(X, pa.array([1.5]), negated=True)]).unusable) == 2
+
+
 def test_infinities_and_subnormals_are_numbers() -> None:
     x = bounds([(-math.inf, -1.0), (5e-324, math.inf)], pa.float64(), nan_count=pa.array([0, 0], pa.int64()))
     assert compare(GT, 0.0, x) == ["drop", "all"]

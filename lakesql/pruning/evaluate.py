@@ -58,7 +58,7 @@ def evaluate(predicate: Predicate, length: int, column_range: Callable[[ColumnPa
             if isinstance(answer, str):
                 complain(predicate, answer)
                 answer = _everywhere(length, maybe=True, always=False)
-            elif values.nans.all() and answer.maybe.all() and length:
+            elif length and values.nans.all() and answer.maybe.all() and _holds_for_nan(predicate):
                 complain(predicate, "NaN, which sorts above every number, may be among the values")
             return Masks(answer.maybe & ~values.all_null & ~values.empty, (answer.always & values.no_nulls & ~values.nans) | values.empty)
 
@@ -74,16 +74,24 @@ def _compared(predicate: Compare | In | StartsWith, values: Range) -> Masks | st
     match predicate:
         case Compare(_, op, value):
             at = place(value, values.type)
-            return f"{value.type} does not compare with {values.type} without loss" if at is None else _compare(values, op, at)
+            return _incomparable(value.type, values.type) if at is None else _compare(values, op, at)
         case In(_, listed, negated):
             found = places(listed, values.type)
             if found is None:
-                return f"{listed.type} does not compare with {values.type} without loss"
+                return _incomparable(listed.type, values.type)
             return _not_in(values, found, complete=listed.null_count == 0) if negated else _in(values, found)
         case StartsWith(_, prefix, negated):
             if not is_text(values.type):
                 return f"LIKE on {values.type} is not followed"
             return _starts_with(values, prefix, negated)
+
+
+def _holds_for_nan(predicate: Predicate) -> bool:
+    return (isinstance(predicate, Compare) and predicate.op in (Op.GT, Op.GE, Op.NE)) or (isinstance(predicate, In) and predicate.negated)
+
+
+def _incomparable(literal: pa.DataType, values: pa.DataType) -> str:
+    return "compared with NaN or null" if literal == values else f"{literal} does not compare with {values} without loss"
 
 
 def _compare(values: Range, op: Op, at: Place) -> Masks:
