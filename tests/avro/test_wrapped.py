@@ -15,7 +15,7 @@ from .writer import container
 
 RECORD = {
     "type": "record",
-    "name": "record",
+    "name": "entry",
     "fields": [{"name": "id", "type": "int"}, {"name": "f", "type": ["null", {"type": "record", "name": "f", "fields": [{"name": "s", "type": "string"}]}]}],
 }
 WANTED = pa.schema([("f", pa.struct([("s", pa.string())])), ("absent", pa.int64()), ("id", pa.int64())])
