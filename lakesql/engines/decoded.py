@@ -89,7 +89,7 @@ def _with_id(field: pa.Field) -> pa.Field:
         type_ = pa.map_(_with_id(type_.key_field), _with_id(type_.item_field))
     metadata = field.metadata or {}
     ids = [metadata[key] for key in _ORC_IDS if key in metadata]
-    return pa.field(field.name, type_, metadata={FIELD_ID: ids[0]} if ids else None)
+    return pa.field(field.name, type_, field.nullable, metadata={FIELD_ID: ids[0]} if ids else None)
 
 
 def _avro(storage: Storage, path: str, files: Files) -> tuple[Layout, pa.Table, int]:

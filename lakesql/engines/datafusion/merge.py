@@ -78,7 +78,9 @@ def _latest(rows: str, node: LatestByKey, columns: str) -> str:
     order = [f"{quoted(c)} {'DESC' if ascending else 'ASC'} NULLS LAST" for c, ascending in node.order]
     order.insert(0 if node.age_first else len(order), f"{_AGE} DESC")
     key = ", ".join(quoted(k) for k in node.key)
-    ranked = f"SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {', '.join(order)}) AS {_RANK} FROM ({rows})"
+    # Without a frame of rows the engine refuses an order by bytes.
+    window = f"PARTITION BY {key} ORDER BY {', '.join(order)} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    ranked = f"SELECT *, row_number() OVER ({window}) AS {_RANK} FROM ({rows})"
     return f"SELECT {columns}, {_AGE} FROM ({ranked}) WHERE {_RANK} = 1"
 
 
