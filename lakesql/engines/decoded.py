@@ -86,7 +86,7 @@ def _with_id(field: pa.Field) -> pa.Field:
     elif pa.types.is_list(type_):
         type_ = pa.list_(_with_id(type_.value_field))
     elif pa.types.is_map(type_):
-        type_ = pa.map_(_with_id(type_.key_field), _with_id(type_.item_field))
+        type_ = pa.map_(_with_id(type_.key_field).with_nullable(False), _with_id(type_.item_field))
     metadata = field.metadata or {}
     ids = [metadata[key] for key in _ORC_IDS if key in metadata]
     return pa.field(field.name, type_, field.nullable, metadata={FIELD_ID: ids[0]} if ids else None)
