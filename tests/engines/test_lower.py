@@ -298,3 +298,12 @@ def test_more_rows_than_memory_has_bits(run: Runner) -> None:
     schema = pa.schema([("day", pa.int32())])
     relation = Counted(schema, pa.table({"day": pa.array([1, 2], pa.int32())}), pa.array([950_000_000_000, 7], pa.int64()))
     assert run("SELECT count(*) AS n, max(day) AS d FROM t", {"t": (schema, relation)}).to_pylist() == [{"n": 950_000_000_007, "d": 2}]
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_int96_in_the_unit_that_is_asked_for(tmp_path: Path, run: Runner, unit: str) -> None:
+    written = pa.array([1_767_225_600_000_000_001, None], pa.timestamp("ns"))
+    path = write(tmp_path, "f.parquet", pa.table({"ts": written}), use_deprecated_int96_timestamps=True)
+    schema = pa.schema([("ts", pa.timestamp(unit))])
+    got = run("SELECT * FROM t WHERE ts IS NOT NULL", {"t": (schema, Files(files(path), schema))}).column("ts")
+    assert [v.value for v in got] == [1_767_225_600_000_000 if unit == "us" else 1_767_225_600_000_000_001]

@@ -15,7 +15,7 @@ from lakesql.engines import Bound
 from lakesql.engines.datafusion.bound import read_plan
 from lakesql.engines.datafusion.faults import translate
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
-from lakesql.engines.datafusion.plan import Scans
+from lakesql.engines.datafusion.plan import INT96_UNIT, Scans
 from lakesql.engines.datafusion.stores import ObjectStores
 from lakesql.engines.datafusion.stream import Stream, naming
 from lakesql.engines.layouts import Footers
@@ -30,8 +30,7 @@ _STATISTICS = "datafusion.execution.collect_statistics"
 _SETTINGS = {
     # A file whose statistics say min = max is read as that constant, although Parquet statistics leave NaN out; and footers need not be read to plan.
     _STATISTICS: "false",
-    # INT96 holds years that nanoseconds cannot.
-    "datafusion.execution.parquet.coerce_int96": "us",
+    INT96_UNIT: "us",
     # Otherwise a scalar subquery hides its scans from `bind`.
     "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery": "false",
     # The rules that move field access down give wrong rows: SELECT a, s['b'] FROM (SELECT -a AS a, s FROM t) WHERE a < -1 gives a, not -a.

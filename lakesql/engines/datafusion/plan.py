@@ -19,6 +19,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _NOWHERE = "file:///lakesql/placeholder.parquet"
 _TEMPLATES_KEPT = 256
+INT96_UNIT = "datafusion.execution.parquet.coerce_int96"
+"""What INT96 timestamps are read as: microseconds, whose years are all there are, but for columns that ask for nanoseconds."""
 
 
 class Scans:
@@ -50,10 +52,23 @@ class Scans:
         """A serialised scan of one file as `schema`; the file need not exist."""
         plan = self._kept.get(schema)
         if plan is None:
-            plan = self._kept[schema] = self._context.read_parquet(_NOWHERE, schema=schema, file_extension="").logical_plan().to_bytes()
+            finer = any(_is_nanoseconds(x.type) for x in schema)
+            if finer:
+                self._context.sql(f"SET {INT96_UNIT} = 'ns'")
+            try:
+                plan = self._kept[schema] = self._context.read_parquet(_NOWHERE, schema=schema, file_extension="").logical_plan().to_bytes()
+            finally:
+                if finer:
+                    self._context.sql(f"SET {INT96_UNIT} = 'us'")
             while len(self._kept) > _TEMPLATES_KEPT:
                 self._kept.popitem(last=False)
         return plan
+
+
+def _is_nanoseconds(type_: pa.DataType) -> bool:
+    if pa.types.is_nested(type_):
+        return any(_is_nanoseconds(type_.field(i).type) for i in range(type_.num_fields))
+    return bool(pa.types.is_timestamp(type_) and type_.unit == "ns")
 
 
 @cache
