@@ -146,8 +146,12 @@ class Session:
             case sql.Kind.WRITE:
                 return self._write(statement, bound)
             case sql.Kind.OTHER:
-                raise NotSupportedError(
-                    f"lakesql does not know this statement: {statement.text.split(None, 1)[0].upper()}", hint="it reads: SELECT, EXPLAIN, DESCRIBE, SHOW"
+                raise SqlError(
+                    f"no statement begins with {statement.verb}",
+                    sql=statement.text,
+                    position=0,
+                    length=len(statement.verb),
+                    hint="there are SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET, CREATE VIEW and DROP VIEW",
                 )
             case _:
                 return catalog_statements.run(self, statement, bound)

@@ -12,6 +12,7 @@ Exit codes: `options.help_text()` lists them. Nothing here prints a traceback bu
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -145,13 +146,15 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
         result = running.result()
         written: tuple[str, ...] = ()
         if result.returns_rows:
+            batches = running.batches()
+            first = next(batches, None)  # what fails at once fails before a header is out
             if another:
                 output.write(b"\n")
             format_ = PLAN if step.is_plan and options.format.name == "table" else options.format
             rows = renderer(format_, output, output.screen)  # type: ignore[arg-type]
             with _rendering(format_):
                 rows.begin(result.schema)
-            for batch in running.batches():
+            for batch in itertools.chain([] if first is None else [first], batches):
                 with _rendering(format_):
                     if not rows.write(batch):
                         break
