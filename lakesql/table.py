@@ -186,6 +186,11 @@ class Table(Protocol):
         """
         ...
 
+    # A table may also offer
+    #   with_options(options: Mapping[str, str]) -> tuple[Table, At | None]
+    #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), and the state they name, if any.
+    #                                                        Raises SqlError for an option it does not know or that contradicts another.
+
 
 class Format(Protocol):
     """One table format, as `formats/` lists it."""
