@@ -45,6 +45,9 @@ class ColumnMatch(enum.Enum):
 VARIANT_AS_JSON = {b"lakesql.variant": b"json"}
 """Metadata of a text field of `Files.schema`, at any depth, that the files hold as a variant."""
 
+WRITERS_CLOCK = {b"lakesql.instant": b"writers_clock"}
+"""Metadata of an instant of `Files.schema`, at any depth, that ORC files hold as if its digits in UTC were the wall clock where the file was written."""
+
 DEFAULT = b"lakesql.default"
 """Key in the metadata of a field of `Files.schema`, at any depth: the value it has in files that lack it; see `with_default`."""
 

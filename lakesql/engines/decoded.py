@@ -6,6 +6,7 @@ ORC is read by pyarrow, Avro by `lakesql.avro`. Only the wanted columns are deco
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql.engines.layouts import FIELD_ID, Layout, field_id, layout_of, strip
+from lakesql.engines.orc_footer import OrcFooter, read_footer
+from lakesql.engines.orc_times import corrected
 from lakesql.engines.shape import shaped
 from lakesql.errors import DataFileError, MetadataError
 from lakesql.relation import ColumnMatch, FileFormat, Files, default_of
@@ -67,15 +70,35 @@ def _orc(storage: Storage, path: str, files: Files) -> tuple[Layout, pa.Table, i
     from pyarrow import orc  # few tables have any
 
     with storage.open(path) as source:
+        footer = read_footer(source)
+        source.seek(0)
         try:
             file = orc.ORCFile(source)
             held = pa.schema([_with_id(f) for f in file.schema])
             layout = layout_of(path, files, held)
+            _check(path, layout, footer)
             rows = file.read(columns=[f.name for f in layout.held]) if len(layout.held) else None
             count = file.nrows
         except (pa.ArrowException, OSError) as error:
             raise DataFileError(f"{path} is no readable ORC file: {error}") from error
-    return layout, rows.select([f.name for f in layout.held]) if rows is not None else pa.table({}), count
+    if rows is None:
+        return layout, pa.table({}), count
+    columns = {h.name: corrected(rows.column(h.name), footer, w) for h, w in zip(layout.held, layout.wanted, strict=True)}
+    return layout, pa.table(columns), count
+
+
+def _check(path: str, layout: Layout, footer: OrcFooter | None) -> None:
+    """Refuses what pyarrow would not: it ends the process over a map with a null key, and wraps timestamps that nanoseconds do not reach."""
+    if footer is None:
+        return
+    if footer.null_keys and any(_holds(f.type, pa.types.is_map) for f in layout.held):
+        raise DataFileError(f"{path}: a map has a key that is null", hint="Arrow has no such maps: read other columns")
+    if footer.beyond_ns and any(_holds(f.type, pa.types.is_timestamp) for f in layout.held):
+        raise DataFileError(f"{path}: a timestamp is outside the years 1677 to 2262, beyond which ORC's are not read", hint="read other columns")
+
+
+def _holds(type_: pa.DataType, is_kind: Callable[[pa.DataType], bool]) -> bool:
+    return is_kind(type_) or (pa.types.is_nested(type_) and any(_holds(type_.field(i).type, is_kind) for i in range(type_.num_fields)))
 
 
 def _with_id(field: pa.Field) -> pa.Field:

@@ -191,6 +191,11 @@ class Options:
         return self.flag("index-file-in-data-file-dir")
 
     @cached_property
+    def writers_clock(self) -> bool:
+        """Whether ORC files hold times with local zone as if their digits in UTC were the writer's wall clock."""
+        return self.flag("orc.timestamp-ltz.legacy.type", default=True)
+
+    @cached_property
     def reads_file_indexes(self) -> bool:
         """Whether file indexes may prune."""
         return self.flag("file-index.read.enabled", default=True)

@@ -145,7 +145,8 @@ class Reader:
             format=file_format,
             constants=pa.table(values) if values else None,
             file_path=names.path if has_vectors else None,
-            row_index=names.index if has_vectors or names.index_used else None,
+            # Files without any column say how many rows they have by their places.
+            row_index=names.index if has_vectors or names.index_used or not (fields or values) else None,
         )
         relation: Relation = scan
         if has_vectors:
@@ -172,7 +173,7 @@ class Reader:
             return self._tracked(name, names, fields, values, files)
         if name in self.source.schema.partition_keys:
             return Col(names.constant(values, f"partition {name}", constants[name]))
-        found = stored(column, held, file_format)  # type: ignore[arg-type]
+        found = stored(column, held, file_format, writers_clock=self.source.options.writers_clock)
         if found.field is not None:
             fields[found.field.name] = found.field
         return found.expression

@@ -92,8 +92,8 @@ def scan(source: Source, request: ScanRequest) -> FileSet:
 # Manifests -----------------------------------------------------------------------------------------------------------------------------------------
 
 
-def live_files(source: Source, predicates: Sequence[Predicate] = ()) -> Listed:
-    """The files of the snapshot, of manifests that may matter to the predicates."""
+def live_files(source: Source, predicates: Sequence[Predicate] = (), *, every_bucket: bool = False) -> Listed:
+    """The files of the snapshot, of manifests that may matter to the predicates. every_bucket: postponed ones too, which reads do not see."""
     if source.snapshot is None:
         return Listed(Selection(()), 0, 0, 0)
     lists = manifest_lists(source)
@@ -104,7 +104,7 @@ def live_files(source: Source, predicates: Sequence[Predicate] = ()) -> Listed:
     files = source.manifests.live(lists["_FILE_NAME"].filter(pa.array(kept)).to_pylist())
     skipped = pa.array(levels & ~kept)
     balance: int = pc.sum(pc.subtract(added, deleted).filter(skipped)).as_py() or 0
-    return Listed(_visible(source, files), 2 + int(kept.sum()), count - int(kept.sum()), max(balance, 0))
+    return Listed(files if every_bucket else _visible(source, files), 2 + int(kept.sum()), count - int(kept.sum()), max(balance, 0))
 
 
 def manifest_lists(source: Source) -> pa.Table:

@@ -204,6 +204,8 @@ def _columns(stats: pa.Array, index: int, arity: int, held: DataType, wanted: pa
     """Least and greatest values of field `index` as `wanted`, and its null counts. Rows that are not of this arity say nothing."""
     lows, highs, counts = stats.flatten()
     lower, upper = (Rows.of(b, arity, "statistics of a file", strict=False).column(index, held, strict=False) for b in (lows, highs))
+    if held.root == "CHAR":
+        lower = pc.utf8_rtrim(lower, " ")  # blanks at the end are kept by some file formats, and not by others
     if lower.type != wanted:
         lower, upper = lower.cast(wanted), upper.cast(wanted)
     return [lower, upper, _element(counts, index)]

@@ -1,26 +1,28 @@
-"""A Paimon table at a place: its states by number, name and time, its views, and its metadata tables."""
+"""A Paimon table at a place: its states by number, name and time, the other tables it holds, and its metadata tables."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from lakesql.errors import UnknownTableError, UnsupportedFeatureError, did_you_mean
 from lakesql.formats.paimon.entries import Manifests
+from lakesql.formats.paimon.metadata import METADATA
 from lakesql.formats.paimon.options import Options
-from lakesql.formats.paimon.points import Point, point_of
+from lakesql.formats.paimon.points import point_of
 from lakesql.formats.paimon.schemas import Schemas
 from lakesql.formats.paimon.snapshot import PaimonSnapshot, Place, View, row_tracking_refused
 from lakesql.formats.paimon.snapshots import Timeline
 from lakesql.location import join
-from lakesql.relation import Relation
+from lakesql.relation import Batches
 from lakesql.storage import Storage
-from lakesql.table import At, ScanRequest
+from lakesql.table import At
 
-_BRANCH = re.compile(r"branch_([^$]+)(?:\$(.+))?", re.DOTALL)
+_BRANCH = "branch_"
 _VIEWS = {"ro": View(top_only=True), "row_tracking": View(tracked=True)}
-_LATER = ("audit_log", "binlog")
+_CHANGES = ("audit_log", "binlog")
 
 
 class PaimonTable:
@@ -28,81 +30,90 @@ class PaimonTable:
 
     format = "paimon"
 
-    def __init__(self, storage: Storage, location: str, options: Mapping[str, str], time_zone: str = "UTC", shared: _Shared | None = None) -> None:
-        self.location = location
-        self._storage = storage
-        self._given = dict(options)
-        self._time_zone = time_zone
-        self._shared = shared or _Shared(storage, location)
+    def __init__(self, storage: Storage, location: str, options: Mapping[str, str]) -> None:
+        self._reading = _Reading(MappingProxyType(dict(options)))
+        self._shared = _Shared(storage, location)
+
+    @property
+    def location(self) -> str:
+        """See Table."""
+        return self._shared.location
 
     def with_options(self, options: Mapping[str, str], time_zone: str = "UTC") -> PaimonTable:
-        """See Table."""
-        return PaimonTable(self._storage, self.location, {**self._given, **options}, time_zone, self._shared)
+        """See Table: Paimon's own options, such as `scan.snapshot-id`, `scan.tag-name`, `scan.timestamp`, `scan.watermark`, `branch`."""
+        return self._with(replace(self._reading, given=MappingProxyType({**self._reading.given, **options}), time_zone=time_zone))
+
+    def view(self, name: str) -> PaimonTable | None:
+        """See Table: `branch_NAME`, `ro` (what is fully compacted), `row_tracking` (with row ids and numbers among the columns)."""
+        if name.startswith(_BRANCH):
+            return self.with_options({"branch": name.removeprefix(_BRANCH)}, self._reading.time_zone)
+        found = _VIEWS.get(name.lower())
+        return None if found is None else self._with(replace(self._reading, view=found))
 
     def snapshot(self, at: At) -> PaimonSnapshot:
         """See Table."""
-        return self._snapshot(at, View(), None)
-
-    def view(self, name: str, at: At) -> PaimonSnapshot | None:
-        """See Table: `ro`, `row_tracking`, `branch_NAME` and those of branches."""
-        branch, rest = _split(name)
-        if rest is None:
-            return self._snapshot(at, View(), branch)
-        found = _VIEWS.get(rest.lower())
-        if found is None:
-            return None
-        snapshot = self._snapshot(at, found, branch)
-        if found.tracked and not snapshot.options.row_tracking:
+        shared, reading = self._shared, self._reading
+        timeline = Timeline(shared.storage, shared.location)
+        point = point_of(timeline, at, self._options(shared.location), reading.time_zone)
+        schemas = shared.schemas(point.timeline.root).now()
+        snapshot = PaimonSnapshot(shared.place, point, schemas, self._options(point.timeline.root), reading.view)
+        if reading.view.tracked and not snapshot.options.row_tracking:
             raise row_tracking_refused(self.location)
         return snapshot
 
-    def metadata(self, name: str, at: At) -> Relation:
+    def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
-        seen = self.view(name, at)
-        if seen is not None:
-            return seen.relate(seen.scan(ScanRequest(tuple(seen.schema.names))), seen.schema.names)
-        wanted = (_split(name)[1] or "").lower()
-        if wanted in _LATER:
+        wanted = name.lower()
+        if wanted in _CHANGES:
             raise UnsupportedFeatureError(f"t${wanted} is a change feed; lakesql does not read those yet", feature=f"${wanted}")
-        raise UnknownTableError(
-            f'Paimon tables have no metadata table "{name}"', hint=did_you_mean(wanted, self.metadata_names), candidates=self.metadata_names
-        )
+        make = METADATA.get(wanted)
+        if make is None:
+            raise UnknownTableError(
+                f'Paimon tables have no metadata table "{name}"', hint=did_you_mean(name, self.metadata_names), candidates=self.metadata_names
+            )
+        return make(self.snapshot(at))
 
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
-        return tuple(_VIEWS)
+        return (*METADATA, *_VIEWS)
 
-    def _snapshot(self, at: At, view: View, branch: str | None) -> PaimonSnapshot:
-        timeline = Timeline(self._storage, self.location)
-        given = {**self._given, **({"branch": branch} if branch else {})}
-        schemas = self._shared.schemas(self.location).now()
-        options = Options(MappingProxyType(dict(schemas.latest().options))).given(given)
-        point = point_of(timeline, at, options, self._time_zone)
-        return self._state(point, options, given, view)
+    def _options(self, root: str) -> Options:
+        """The options in force: of the newest schema below `root`, and of the read."""
+        latest = self._shared.schemas(root).now().latest()
+        return Options(MappingProxyType(dict(latest.options))).given(self._reading.given)
 
-    def _state(self, point: Point, options: Options, given: Mapping[str, str], view: View) -> PaimonSnapshot:
-        """The state at a point, which may be on a branch with schemas and options of its own."""
-        schemas = self._shared.schemas(point.timeline.root).now()
-        if point.branch is not None:
-            options = Options(MappingProxyType(dict(schemas.latest().options))).given(given)
-        return PaimonSnapshot(self._shared.place, point, schemas, options, view)
+    def _with(self, reading: _Reading) -> PaimonTable:
+        other = object.__new__(PaimonTable)
+        other._reading, other._shared = reading, self._shared
+        return other
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How a table is read. given: options of the read, beside the table's own; time_zone: of instants without one among them."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    view: View = field(default_factory=View)
+
+
+@dataclass(frozen=True, eq=False)
 class _Shared:
-    """What is kept between reads of one table, whatever options they have."""
+    """What is kept between reads of one table, however it is read."""
 
-    def __init__(self, storage: Storage, location: str) -> None:
-        self.place = Place(storage, location, Manifests(storage, join(location, "manifest")))
-        self._storage = storage
-        self._schemas: dict[str, Schemas] = {}
+    storage: Storage
+    location: str
+
+    @cached_property
+    def place(self) -> Place:
+        """The table's folder and its manifests."""
+        return Place(self.storage, self.location, Manifests(self.storage, join(self.location, "manifest")))
 
     def schemas(self, root: str) -> Schemas:
         """The schemas of the table or of a branch."""
-        return self._schemas.setdefault(root, Schemas(self._storage, root))
+        return self._schemas.setdefault(root, Schemas(self.storage, root))
 
-
-def _split(name: str) -> tuple[str | None, str | None]:
-    """A name behind `t$` as a branch and what is asked of it."""
-    found = _BRANCH.fullmatch(name)
-    return (found[1], found[2]) if found else (None, name)
+    @cached_property
+    def _schemas(self) -> dict[str, Schemas]:
+        return {}
