@@ -273,7 +273,7 @@ class Session:
             table, metadata = self.table_of(mention)
             at = self.at_of(mention, parameters)
             if mention.options:
-                table, at = _with_options(table, mention, at)
+                table = _with_options(table, mention, self.settings.time_zone)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
@@ -447,15 +447,13 @@ def _name(mention: sql.Mention) -> str:
     return str(mention)
 
 
-def _with_options(table: Table, mention: sql.Mention, at: At) -> tuple[Table, At]:
-    """The table and its state, as a hint's scan options have them."""
+def _with_options(table: Table, mention: sql.Mention, time_zone: str) -> Table:
+    """The table, as a hint's scan options have it."""
     with_options = getattr(table, "with_options", None)
     if with_options is None:
         raise NotSupportedError(f"{table.format} tables take no scan options", hint="VERSION AS OF and TIMESTAMP AS OF name a state of any table")
-    changed, named = with_options(dict(mention.options))
-    if named is not None and mention.at is not None:
-        raise SqlError("the state is named twice: by a scan option and by AS OF")
-    return changed, at if named is None else named
+    changed: Table = with_options(dict(mention.options), time_zone)
+    return changed
 
 
 def _notices(sources: Sequence[_Source]) -> tuple[str, ...]:
