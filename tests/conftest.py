@@ -1,8 +1,15 @@
-"""Options of the whole test suite."""
+"""What the whole suite shares: its options, and property tests that try the same examples at every run.
+
+`--hypothesis-profile=default` tries others.
+"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
