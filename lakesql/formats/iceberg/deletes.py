@@ -80,9 +80,9 @@ class EqualitySet:
 class Deletes:
     """What concerns the kept data files.
 
-    paths: where they are; source_paths: as the manifests name them; sequence, codes: theirs. vectors: deletion vectors; vector: for each data file its place
-    among them, -1 without one. positions: position delete files; has_positions: whether one of them may name the data file, which has no vector. equality: by
-    key columns.
+    paths: where they are; source_paths: as the manifests name them; sequence: theirs; codes: of spec and partition, where there are deletes to compare them
+    with. vectors: deletion vectors; vector: for each data file its place among them, -1 without one. positions: position delete files; has_positions: whether
+    one of them may name the data file, which has no vector. equality: by key columns.
     """
 
     paths: pa.Array
@@ -129,7 +129,7 @@ def find_deletes(source: Source, kept: Entries, rows: ManifestRows) -> Deletes:
     paths = kept.column("file_path")
     files = source.files_of(rows)
     entries = Entries.read(source.manifests, files, columns=[FILE_PATH_ID]) if files else Entries(())
-    codes, delete_codes = partition_codes([kept, entries])
+    codes, delete_codes = partition_codes([kept, entries]) if len(entries) else (np.zeros(len(kept), np.int64), np.zeros(0, np.int64))
     sequence = kept.column("sequence_number").to_numpy(zero_copy_only=False).astype(np.int64)
     resolved = source.places.resolve_all(paths)
     found = _delete_files(source, entries, delete_codes)

@@ -28,7 +28,7 @@ from lakesql.formats.iceberg import hidden
 from lakesql.formats.iceberg.defaults import initial_default
 from lakesql.formats.iceberg.delete_rows import ROWS, deleted_rows
 from lakesql.formats.iceberg.deletes import DeleteFiles, Deletes, EqualitySet
-from lakesql.formats.iceberg.entries import Entries
+from lakesql.formats.iceberg.entries import Entries, partition_codes
 from lakesql.formats.iceberg.keys import Key, cut, expression, find_keys, with_key
 from lakesql.formats.iceberg.partition_bounds import cast_or_none
 from lakesql.formats.iceberg.scan import IcebergFiles, Source
@@ -219,7 +219,7 @@ class _Group:
         if self._plan.wants(hidden.SPEC_ID):
             columns[self._names["spec id"]] = self._entries.spec_ids
         if self._plan.wants(hidden.PARTITION):
-            columns[self._names["file number"]] = pa.array(_numbered(self._deletes.codes))
+            columns[self._names["file number"]] = pa.array(self._partition_numbers)
         if self._plan.wants(hidden.FILE) and not self._paths_unchanged:
             columns[self._names["source path"]] = self._deletes.source_paths
         return pa.table(columns) if columns else None
@@ -327,10 +327,15 @@ class _Group:
     def _partition(self) -> Expression:
         """The tuple of the row's file: files with one tuple share a number, by which it is looked up."""
         type_ = hidden.unified_partition(self._source.metadata)
-        numbers = _numbered(self._deletes.codes)
+        numbers = self._partition_numbers
         _, first = np.unique(numbers, return_index=True)
         tuples = hidden.partition_structs(self._entries, type_).take(pa.array(first, pa.int64()))
         return Mapped(Col(self._names["file number"]), lambda values: tuples.take(values), type_)
+
+    @cached_property
+    def _partition_numbers(self) -> np.ndarray:
+        """For each file the number of its partition tuple, from 0."""
+        return np.unique(partition_codes([self._entries])[0], return_inverse=True)[1].astype(np.int64)
 
     def _fresh(self, name: str) -> str:
         """A name that no column has, ignoring case; it is taken then."""
@@ -366,8 +371,3 @@ def _read_field(field: Field, source: str) -> pa.Field:
 
 def _with_id(name: str, id_: int) -> pa.Field:
     return pa.field(name, pa.int64(), metadata={FIELD_ID: str(id_)})
-
-
-def _numbered(codes: np.ndarray) -> np.ndarray:
-    """Codes as consecutive numbers from 0."""
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)

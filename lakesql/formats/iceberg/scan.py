@@ -85,7 +85,25 @@ def scan(source: Source, request: ScanRequest) -> IcebergFiles:
     entries = Entries.read(source.manifests, source.files_of(wanted), columns=pruner.metric_columns)
     kept = pruner.files(entries)
     deletes = find_deletes(source, kept.entries, pruner.delete_manifests(source.manifest_rows.of_content(DELETES), kept.entries))
-    return _file_set(source, request, kept, deletes, pruner, len(data) - len(wanted), len(wanted))
+    return _file_set(source, request, kept, deletes, _Unread.of(data, wanted), len(wanted))
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """Manifests left out by their summaries, and the live files they say they list."""
+
+    manifests: int
+    files: int
+
+    @staticmethod
+    def of(rows: ManifestRows, wanted: ManifestRows) -> _Unread:
+        """What is in the one and not in the other; a count that is null is taken for none, here where it is for show."""
+        return _Unread(len(rows) - len(wanted), _listed(rows) - _listed(wanted))
+
+
+def _listed(rows: ManifestRows) -> int:
+    counts = [pc.sum(rows.column(name)).as_py() or 0 for name in ("added_files_count", "existing_files_count")]
+    return int(sum(counts))
 
 
 @dataclass(frozen=True)
@@ -184,7 +202,7 @@ class _Pruner:
         return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def _file_set(source: Source, request: ScanRequest, kept: _Kept, deletes: Deletes, pruner: _Pruner, skipped: int, read: int) -> IcebergFiles:
+def _file_set(source: Source, request: ScanRequest, kept: _Kept, deletes: Deletes, unread: _Unread, read: int) -> IcebergFiles:
     entries, kept_deletes = _once(kept.entries, deletes)
     formats = entries.column("file_format")
     strange = pc.filter(formats, pc.invert(pc.is_in(formats, pa.array(FORMATS, pa.string()))))
@@ -202,7 +220,7 @@ def _file_set(source: Source, request: ScanRequest, kept: _Kept, deletes: Delete
         constants=_constants(source, entries),
         live_rows=live,
         all_match=all_match,
-        report=_report(source, kept, sizes, counts, live, skipped, read + deletes.manifests_read),
+        report=_report(source, kept, sizes, counts, live, unread, read + deletes.manifests_read),
         entries=entries,
         deletes=kept_deletes,
     )
@@ -210,13 +228,26 @@ def _file_set(source: Source, request: ScanRequest, kept: _Kept, deletes: Delete
 
 def _once(entries: Entries, deletes: Deletes) -> tuple[Entries, Deletes]:
     """Without what is listed twice: the spec leaves open what that means, and rows must not come twice."""
-    paths = deletes.paths
+    suspects = _alike(entries)
+    paths = deletes.paths.take(pa.array(suspects))
     if pc.count_distinct(paths).as_py() == len(paths):
         return entries, deletes
     encoded = pc.dictionary_encode(paths).indices.to_numpy()
-    first = np.zeros(len(paths), np.bool_)
-    first[np.unique(encoded, return_index=True)[1]] = True
+    first = np.ones(len(entries), np.bool_)
+    first[suspects] = False
+    first[suspects[np.unique(encoded, return_index=True)[1]]] = True
     return entries.narrow(first), deletes.narrow(first)
+
+
+def _alike(entries: Entries) -> Rows:
+    """Files that have as many rows and bytes as another: the only ones that can be listed twice. Numbers are told apart sooner than paths."""
+    sizes, rows = (pc.fill_null(entries.column(n), -1).to_numpy(zero_copy_only=False) for n in ("file_size_in_bytes", "record_count"))
+    with np.errstate(over="ignore"):
+        marks = sizes * np.int64(1_000_003) + rows
+    order = np.argsort(marks, kind="stable")
+    same = marks[order][1:] == marks[order][:-1]
+    found: Rows = np.sort(order[np.concatenate((same, [False])) | np.concatenate(([False], same))]) if len(order) else order
+    return found
 
 
 def _constants(source: Source, entries: Entries) -> pa.Table:
@@ -239,20 +270,22 @@ def _constants(source: Source, entries: Entries) -> pa.Table:
     return pa.table(columns)
 
 
-def _report(source: Source, kept: _Kept, sizes: pa.Array, counts: pa.Array, live: pa.Array, skipped: int, read: int) -> ScanReport:
+def _report(source: Source, kept: _Kept, sizes: pa.Array, counts: pa.Array, live: pa.Array, unread: _Unread, read: int) -> ScanReport:
     by_partition = sum(int(np.count_nonzero(~v.keep)) for _, v in kept.by_partition)
     by_metrics = int(np.count_nonzero(~kept.by_metrics[1].keep)) if kept.by_metrics else 0
     everything = kept.looked_at
+    all_kept = len(everything) == len(sizes) and not unread.manifests
+    no_deletes = not len(source.manifest_rows.of_content(DELETES))
     return ScanReport(
         metadata_files=1 + 1 + read if source.manifest_rows.source else 1,
-        metadata_skipped=skipped,
-        total_files=len(everything),
-        dropped_by_partition=by_partition,
+        metadata_skipped=unread.manifests,
+        total_files=len(everything) + unread.files,
+        dropped_by_partition=by_partition + unread.files,
         dropped_by_statistics=by_metrics,
         kept_files=len(sizes),
-        total_bytes=_sum(everything.column("file_size_in_bytes")) if len(everything) != len(sizes) else _sum(sizes),
+        total_bytes=_sum(sizes) if all_kept else None if unread.manifests else _sum(everything.column("file_size_in_bytes")),
         kept_bytes=_sum(sizes),
-        total_rows=None,
+        total_rows=_sum(live) if all_kept else _sum(everything.column("record_count")) if no_deletes and not unread.manifests else None,
         kept_rows=_sum(live),
         unused=_unused(kept),
         drops=lambda limit: _drops(source, kept, limit),

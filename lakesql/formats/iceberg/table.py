@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from lakesql.errors import UnknownTableError, did_you_mean
+from lakesql.errors import NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.iceberg import metadata_file
 from lakesql.formats.iceberg.manifest import manifests_of
 from lakesql.formats.iceberg.metadata import TableMetadata, parse_metadata
@@ -18,11 +18,26 @@ from lakesql.formats.iceberg.metadata_tables import METADATA_TABLES
 from lakesql.formats.iceberg.places import Places
 from lakesql.formats.iceberg.snapshot import IcebergSnapshot
 from lakesql.formats.iceberg.travel import Choice, choose
-from lakesql.relation import Relation
+from lakesql.relation import Batches
 from lakesql.storage import Storage
-from lakesql.table import At
+from lakesql.table import At, AtTime, AtVersion, Latest, Table
 
 _SNAPSHOTS_KEPT = 16
+
+
+def _instant(text: str) -> At:
+    return AtTime(int(text) * 1000, f"{text} ms") if text.isdigit() and len(text) < 16 else AtVersion(f"at_timestamp_{text}")
+
+
+_VIEWS: Mapping[str, Callable[[str], At]] = {
+    "branch_": lambda name: AtVersion(name, quoted=True),
+    "tag_": lambda name: AtVersion(name, quoted=True),
+    "snapshot_id_": AtVersion,
+    "at_timestamp_": _instant,
+}
+"""Names of states, as Spark spells them behind a table's name."""
+_OPTIONS = {"snapshot-id": "snapshot_id_", "as-of-timestamp": "at_timestamp_", "branch": "branch_", "tag": "tag_"}
+"""Scan options that name a state, by what they are called behind a table's name."""
 
 
 class IcebergTable:
@@ -44,16 +59,29 @@ class IcebergTable:
         """See Table."""
         return self.at(self.current_metadata(), at)
 
-    def metadata(self, name: str, at: At) -> Relation:
+    def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
         make = METADATA_TABLES.get(name.lower())
         if make is None:
             raise UnknownTableError(f'Iceberg tables have no metadata table "{name}"', hint=did_you_mean(name, METADATA_TABLES), candidates=METADATA_TABLES)
         return make(self, at)
 
-    def view(self, name: str) -> IcebergTable | None:
+    def view(self, name: str) -> Table | None:
         """See Table: a branch (`branch_x`), a tag (`tag_x`), a snapshot (`snapshot_id_n`) or an instant in ms (`at_timestamp_n`), as Spark names them."""
-        return None
+        kind, number = next(((k, name[len(k) :]) for k in _VIEWS if name.startswith(k)), (None, ""))
+        if kind is None or not number:
+            return None
+        return _Pinned(self, _VIEWS[kind](number), name)
+
+    def with_options(self, options: Mapping[str, str], time_zone: str) -> Table:
+        """See Table: one of `snapshot-id`, `as-of-timestamp` (ms), `branch`, `tag`, as Spark and Flink take them. Raises SqlError for others, or several."""
+        unknown = [name for name in options if name not in _OPTIONS]
+        if unknown:
+            raise SqlError(f'Iceberg tables have no scan option "{unknown[0]}"', hint=did_you_mean(unknown[0], _OPTIONS))
+        if len(options) != 1:
+            raise SqlError(f"{', '.join(options)} name several states of one table", hint="give one of them")
+        ((name, value),) = options.items()
+        return _Pinned(self, _VIEWS[_OPTIONS[name]](value), f"{_OPTIONS[name]}{value}")
 
     @property
     def metadata_names(self) -> tuple[str, ...]:
@@ -105,3 +133,33 @@ class IcebergTable:
     def storage(self) -> Storage:
         """What the table is read through."""
         return self._storage
+
+
+class _Pinned:
+    """A table at one state: what `"t$branch_x"` names. A branch moves with its commits."""
+
+    format = "iceberg"
+
+    def __init__(self, table: IcebergTable, at: At, name: str) -> None:
+        self._table = table
+        self._at = at
+        self.location = f"{table.location}${name}"  # another than the table's: a statement may read both
+
+    def snapshot(self, at: At) -> IcebergSnapshot:
+        """See Table. Raises NoSuchVersionError where another state is asked for on top."""
+        if not isinstance(at, Latest):
+            raise NoSuchVersionError(f"{self._at} of the table is named already; it has no {at}", hint="name the state either in the table's name or by AS OF")
+        return self._table.snapshot(self._at)
+
+    def metadata(self, name: str, at: At) -> Batches:
+        """See Table."""
+        return self._table.metadata(name, self._at if isinstance(at, Latest) else at)
+
+    def view(self, name: str) -> Table | None:
+        """See Table: a state has no states."""
+        return None
+
+    @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """See Table."""
+        return self._table.metadata_names

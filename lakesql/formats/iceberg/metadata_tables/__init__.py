@@ -18,13 +18,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lakesql.formats.iceberg.metadata_tables import files, log, manifests, partitions, positions, shape
-from lakesql.relation import Relation
+from lakesql.relation import Batches
 from lakesql.table import At
 
 if TYPE_CHECKING:
     from lakesql.formats.iceberg.table import IcebergTable
 
-METADATA_TABLES: dict[str, Callable[[IcebergTable, At], Relation]] = {
+METADATA_TABLES: dict[str, Callable[[IcebergTable, At], Batches]] = {
     "snapshots": log.snapshots,
     "history": log.history,
     "refs": log.refs,

@@ -24,7 +24,7 @@ from lakesql.formats.iceberg.scan import Source
 from lakesql.formats.iceberg.schema import Schema
 from lakesql.formats.iceberg.single_values import decode, has_bounds
 from lakesql.formats.iceberg.types import VARIANT, Primitive
-from lakesql.relation import Batches, Relation
+from lakesql.relation import Batches
 from lakesql.table import At, Latest
 
 if TYPE_CHECKING:
@@ -35,42 +35,42 @@ _BOUNDS = {"lower_bound": "lower_bounds", "upper_bound": "upper_bounds"}
 _ENTRY = [("status", pa.int32()), ("snapshot_id", pa.int64()), ("sequence_number", pa.int64()), ("file_sequence_number", pa.int64())]
 
 
-def files(table: IcebergTable, at: At) -> Relation:
+def files(table: IcebergTable, at: At) -> Batches:
     """Data and delete files that are part of the snapshot."""
     return _files(table, lambda: _of_snapshot(table, at, (DATA, DELETES)))
 
 
-def data_files(table: IcebergTable, at: At) -> Relation:
+def data_files(table: IcebergTable, at: At) -> Batches:
     """Data files that are part of the snapshot."""
     return _files(table, lambda: _of_snapshot(table, at, (DATA,)))
 
 
-def delete_files(table: IcebergTable, at: At) -> Relation:
+def delete_files(table: IcebergTable, at: At) -> Batches:
     """Delete files that are part of the snapshot."""
     return _files(table, lambda: _of_snapshot(table, at, (DELETES,)))
 
 
-def all_files(table: IcebergTable, at: At) -> Relation:
+def all_files(table: IcebergTable, at: At) -> Batches:
     """Data and delete files of every snapshot; a file comes once for each manifest that lists it."""
     return _files(table, lambda: _of_all(table, (DATA, DELETES)))
 
 
-def all_data_files(table: IcebergTable, at: At) -> Relation:
+def all_data_files(table: IcebergTable, at: At) -> Batches:
     """Data files of every snapshot."""
     return _files(table, lambda: _of_all(table, (DATA,)))
 
 
-def all_delete_files(table: IcebergTable, at: At) -> Relation:
+def all_delete_files(table: IcebergTable, at: At) -> Batches:
     """Delete files of every snapshot."""
     return _files(table, lambda: _of_all(table, (DELETES,)))
 
 
-def entries(table: IcebergTable, at: At) -> Relation:
+def entries(table: IcebergTable, at: At) -> Batches:
     """Every entry of the snapshot's manifests, deleted ones too."""
     return _entries(table, lambda: _of_snapshot(table, at, (DATA, DELETES)))
 
 
-def all_entries(table: IcebergTable, at: At) -> Relation:
+def all_entries(table: IcebergTable, at: At) -> Batches:
     """Every entry of the manifests of all snapshots, each manifest once."""
     return _entries(table, lambda: _of_all(table, (DATA, DELETES)))
 
@@ -101,7 +101,7 @@ def _of_all(table: IcebergTable, contents: tuple[int, ...]) -> Listed:
     return Listed(table.snapshot(Latest()).source, list(found.values()))
 
 
-def _files(table: IcebergTable, find: Callable[[], Listed]) -> Relation:
+def _files(table: IcebergTable, find: Callable[[], Listed]) -> Batches:
     metadata = table.current_metadata()
     schema = pa.schema([*file_fields(metadata), pa.field("readable_metrics", readable_type(metadata.schema))])
 
@@ -115,7 +115,7 @@ def _files(table: IcebergTable, find: Callable[[], Listed]) -> Relation:
     return Batches(schema, load)
 
 
-def _entries(table: IcebergTable, find: Callable[[], Listed]) -> Relation:
+def _entries(table: IcebergTable, find: Callable[[], Listed]) -> Batches:
     metadata = table.current_metadata()
     file = pa.struct(file_fields(metadata, with_spec=False))
     schema = pa.schema([*_ENTRY, pa.field("data_file", file), pa.field("readable_metrics", readable_type(metadata.schema))])

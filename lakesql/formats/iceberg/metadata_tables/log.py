@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from lakesql.formats.iceberg.metadata import TableMetadata
 from lakesql.formats.iceberg.metadata_tables.rows import INSTANT, TEXTS, instant, lazily, long
-from lakesql.relation import Relation
+from lakesql.relation import Batches
 from lakesql.table import At
 
 if TYPE_CHECKING:
     from lakesql.formats.iceberg.table import IcebergTable
 
 
-def snapshots(table: IcebergTable, at: At) -> Relation:
+def snapshots(table: IcebergTable, at: At) -> Batches:
     """Every snapshot that is kept, staged ones too, in the order they were made."""
     fields = [
         ("committed_at", INSTANT),
@@ -42,7 +42,7 @@ def snapshots(table: IcebergTable, at: At) -> Relation:
     return lazily(fields, make)
 
 
-def history(table: IcebergTable, at: At) -> Relation:
+def history(table: IcebergTable, at: At) -> Batches:
     """Which snapshot became current when, rolled back ones too. is_current_ancestor: it is part of the history of today's."""
     fields = [("made_current_at", INSTANT), ("snapshot_id", pa.int64()), ("parent_id", pa.int64()), ("is_current_ancestor", pa.bool_())]
 
@@ -58,7 +58,7 @@ def history(table: IcebergTable, at: At) -> Relation:
     return lazily(fields, make)
 
 
-def refs(table: IcebergTable, at: At) -> Relation:
+def refs(table: IcebergTable, at: At) -> Batches:
     """Branches and tags."""
     fields = [
         ("name", pa.string()),
@@ -76,7 +76,7 @@ def refs(table: IcebergTable, at: At) -> Relation:
     return lazily(fields, make)
 
 
-def metadata_log_entries(table: IcebergTable, at: At) -> Relation:
+def metadata_log_entries(table: IcebergTable, at: At) -> Batches:
     """The table's metadata files that are still remembered, the current one last, each with the snapshot that was current then."""
     fields = [
         ("timestamp", INSTANT),

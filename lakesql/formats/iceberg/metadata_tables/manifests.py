@@ -14,7 +14,7 @@ from lakesql.formats.iceberg.metadata import TableMetadata
 from lakesql.formats.iceberg.metadata_tables.text import bounds_as_text
 from lakesql.formats.iceberg.spec import value_type
 from lakesql.formats.iceberg.travel import Choice
-from lakesql.relation import Batches, Relation
+from lakesql.relation import Batches
 from lakesql.table import At
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MANIFESTS = pa.schema(
 ALL_MANIFESTS = pa.schema([*MANIFESTS, pa.field("reference_snapshot_id", pa.int64()), pa.field("key_metadata", pa.binary())])
 
 
-def manifests(table: IcebergTable, at: At) -> Relation:
+def manifests(table: IcebergTable, at: At) -> Batches:
     """The snapshot's manifests."""
 
     def load() -> pa.Table:
@@ -48,7 +48,7 @@ def manifests(table: IcebergTable, at: At) -> Relation:
     return Batches(MANIFESTS, load)
 
 
-def all_manifests(table: IcebergTable, at: At) -> Relation:
+def all_manifests(table: IcebergTable, at: At) -> Batches:
     """The manifests of every snapshot, one row for each snapshot that lists one."""
 
     def load() -> pa.Table:

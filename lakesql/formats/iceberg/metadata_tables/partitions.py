@@ -13,7 +13,7 @@ from lakesql.formats.iceberg.entries import Entries
 from lakesql.formats.iceberg.metadata import TableMetadata
 from lakesql.formats.iceberg.metadata_tables.files import partition_column, plain_partition
 from lakesql.formats.iceberg.metadata_tables.rows import INSTANT, instant, long
-from lakesql.relation import Batches, Relation, distinct_rows
+from lakesql.relation import Batches, distinct_rows
 from lakesql.table import At
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _COUNTS = [
 _LAST = [("last_updated_at", INSTANT), ("last_updated_snapshot_id", pa.int64())]
 
 
-def partitions(table: IcebergTable, at: At) -> Relation:
+def partitions(table: IcebergTable, at: At) -> Batches:
     """One row per partition of the snapshot, whatever specs its files are of; spec_id is that of the newest. An unpartitioned table has one row without those
     two columns.
     """

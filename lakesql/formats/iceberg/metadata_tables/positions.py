@@ -15,7 +15,7 @@ from lakesql.formats.iceberg.entries import Entries
 from lakesql.formats.iceberg.manifest_list import DELETES
 from lakesql.formats.iceberg.metadata import TableMetadata
 from lakesql.formats.iceberg.metadata_tables.files import partition_column, plain_partition
-from lakesql.relation import Batches, Relation
+from lakesql.relation import Batches
 from lakesql.table import At
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _VECTORS_VERSION = 3
 
 
-def position_deletes(table: IcebergTable, at: At) -> Relation:
+def position_deletes(table: IcebergTable, at: At) -> Batches:
     """One row per deleted position. row: the deleted row, which no writer stores any more, so null; content_offset and size: where a deletion vector is."""
     schema = _schema(table.current_metadata())
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from lakesql.formats.iceberg.metadata_tables.rows import lazily
 from lakesql.formats.iceberg.types import Field, ListOf, MapOf, Struct
-from lakesql.relation import Relation
+from lakesql.relation import Batches
 from lakesql.table import At
 
 if TYPE_CHECKING:
     from lakesql.formats.iceberg.table import IcebergTable
 
 
-def schema(table: IcebergTable, at: At) -> Relation:
+def schema(table: IcebergTable, at: At) -> Batches:
     """One row per column of the snapshot's schema, in order. initial_default: JSON text."""
     fields = [
         ("position", pa.int32()),
@@ -35,12 +35,12 @@ def schema(table: IcebergTable, at: At) -> Relation:
     return lazily(fields, make)
 
 
-def properties(table: IcebergTable, at: At) -> Relation:
+def properties(table: IcebergTable, at: At) -> Batches:
     """The table's properties, by name."""
     return lazily([("name", pa.string()), ("value", pa.string())], lambda: sorted(table.current_metadata().properties.items()))
 
 
-def specs(table: IcebergTable, at: At) -> Relation:
+def specs(table: IcebergTable, at: At) -> Batches:
     """One row per field of every partition spec; an unpartitioned one has a row without a field."""
     fields = [
         ("spec_id", pa.int32()),
