@@ -39,7 +39,7 @@ def point_of(timeline: Timeline, at: At, options: Options, time_zone: str) -> Po
     name = options.text("branch")
     branch = None if name in (None, "main") else name
     if branch is not None:
-        timeline = _branch(timeline, branch)
+        timeline = branch_of(timeline, branch)
     match at:
         case AtVersion():
             return _version(timeline, at.text.strip(), at.quoted, branch)
@@ -52,7 +52,8 @@ def point_of(timeline: Timeline, at: At, options: Options, time_zone: str) -> Po
             return _by_options(timeline, options, time_zone, branch)
 
 
-def _branch(timeline: Timeline, name: str) -> Timeline:
+def branch_of(timeline: Timeline, name: str) -> Timeline:
+    """A branch's own snapshots. Raises NoSuchVersionError with the branches there are."""
     found = timeline.branch(name)
     if found is None:
         raise NoSuchVersionError(f'there is no branch "{name}"', hint=did_you_mean(name, [*timeline.branch_names(), "main"]))

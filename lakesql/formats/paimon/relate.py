@@ -33,6 +33,7 @@ from lakesql.formats.paimon.deletion_vectors import POSITIONS, positions
 from lakesql.formats.paimon.evolution import stored
 from lakesql.formats.paimon.merging import DELETED, KIND, SEQUENCE, merged
 from lakesql.formats.paimon.scan import MERGED, MIXED, RAW, Source
+from lakesql.formats.paimon.schemas import TableSchema
 from lakesql.formats.paimon.types import arrow_type
 from lakesql.relation import Batches, Col, Expression, FileFormat, Files, Filter, FirstNonNull, OneOf, Project, Relation, Sum, Union, Value, WithoutPositions
 
@@ -159,7 +160,7 @@ class Reader:
     def _column(
         self,
         name: str,
-        held: object,
+        held: TableSchema,
         file_format: str,
         names: _Names,
         fields: dict[str, pa.Field],

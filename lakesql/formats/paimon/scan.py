@@ -334,6 +334,7 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
         {
             "path": source.paths.data_files(files),
             "size_bytes": files.column("_FILE_SIZE"),
+            "partition": files.column("_PARTITION"),
             "format": formats_of(files.column("_FILE_NAME")),
             "schema_id": files.column("_SCHEMA_ID"),
             "row_count": files.column("_ROW_COUNT"),

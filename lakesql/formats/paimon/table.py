@@ -9,9 +9,10 @@ from types import MappingProxyType
 
 from lakesql.errors import UnknownTableError, UnsupportedFeatureError, did_you_mean
 from lakesql.formats.paimon.entries import Manifests
+from lakesql.formats.paimon.fallback import FallbackSnapshot
 from lakesql.formats.paimon.metadata import METADATA
 from lakesql.formats.paimon.options import Options
-from lakesql.formats.paimon.points import point_of
+from lakesql.formats.paimon.points import Point, branch_of, point_of
 from lakesql.formats.paimon.schemas import Schemas
 from lakesql.formats.paimon.snapshot import PaimonSnapshot, Place, View, row_tracking_refused
 from lakesql.formats.paimon.snapshots import Timeline
@@ -50,16 +51,15 @@ class PaimonTable:
         found = _VIEWS.get(name.lower())
         return None if found is None else self._with(replace(self._reading, view=found))
 
-    def snapshot(self, at: At) -> PaimonSnapshot:
+    def snapshot(self, at: At) -> PaimonSnapshot | FallbackSnapshot:
         """See Table."""
-        shared, reading = self._shared, self._reading
-        timeline = Timeline(shared.storage, shared.location)
-        point = point_of(timeline, at, self._options(shared.location), reading.time_zone)
-        schemas = shared.schemas(point.timeline.root).now()
-        snapshot = PaimonSnapshot(shared.place, point, schemas, self._options(point.timeline.root), reading.view)
-        if reading.view.tracked and not snapshot.options.row_tracking:
-            raise row_tracking_refused(self.location)
-        return snapshot
+        current = self._snapshot(at)
+        fallback, primary = current.options.fallback_branch, current.options.primary_branch
+        other = fallback or primary
+        if other is None or other == (current.point.branch or "main"):
+            return current
+        beside = self._of_branch(other, current)
+        return FallbackSnapshot(current, beside, current) if fallback is None else FallbackSnapshot(current, current, beside)
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
@@ -71,12 +71,35 @@ class PaimonTable:
             raise UnknownTableError(
                 f'Paimon tables have no metadata table "{name}"', hint=did_you_mean(name, self.metadata_names), candidates=self.metadata_names
             )
-        return make(self.snapshot(at))
+        return make(self._snapshot(at))
 
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
         return (*METADATA, *_VIEWS)
+
+    def _snapshot(self, at: At) -> PaimonSnapshot:
+        """One branch's state."""
+        shared, reading = self._shared, self._reading
+        timeline = Timeline(shared.storage, shared.location)
+        point = point_of(timeline, at, self._options(shared.location), reading.time_zone)
+        return self._state(point)
+
+    def _of_branch(self, name: str, current: PaimonSnapshot) -> PaimonSnapshot:
+        """Another branch as it was when the current one was as it is read."""
+        timeline = branch_of(Timeline(self._shared.storage, self._shared.location), name)
+        if not current.point.travelled or current.point.snapshot is None:
+            return self._state(Point(timeline.latest(), timeline, branch=name))
+        time_ms = current.point.snapshot.time_ms
+        ids = [i for i in timeline.ids() if timeline.get(i).time_ms <= time_ms]
+        return self._state(Point(timeline.get(ids[-1]) if ids else None, timeline, bool(ids), name))
+
+    def _state(self, point: Point) -> PaimonSnapshot:
+        shared, reading = self._shared, self._reading
+        snapshot = PaimonSnapshot(shared.place, point, shared.schemas(point.timeline.root).now(), self._options(point.timeline.root), reading.view)
+        if reading.view.tracked and not snapshot.options.row_tracking:
+            raise row_tracking_refused(self.location)
+        return snapshot
 
     def _options(self, root: str) -> Options:
         """The options in force: of the newest schema below `root`, and of the read."""
