@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakesql.engines.layouts import FIELD_ID, Layout, field_id, layout_of, strip
+from lakesql.engines.layouts import FIELD_ID, Layout, field_id, layout_of
 from lakesql.engines.orc_footer import OrcFooter, read_footer
 from lakesql.engines.orc_times import corrected
-from lakesql.engines.shape import shaped
+from lakesql.engines.shape import plain, shaped
 from lakesql.errors import DataFileError, MetadataError
 from lakesql.relation import ColumnMatch, FileFormat, Files, default_of
 from lakesql.storage import Storage
@@ -37,7 +37,7 @@ def decode(storage: Storage, files: Files) -> pa.Table:
 
 def files_schema(files: Files) -> pa.Schema:
     """The columns a Files node gives, in order."""
-    fields = [pa.field(x.name, strip(x.type)) for x in files.schema]
+    fields = [pa.field(x.name, plain(x.type)) for x in files.schema]
     if files.constants is not None:
         fields += list(files.constants.schema)
     if files.file_path is not None:
@@ -54,7 +54,7 @@ def _file(storage: Storage, files: Files, path: str, row: int) -> pa.Table:
         columns[wanted.name] = _fitted(held.column(name), held_field, wanted, path)
     for field in layout.lacks:
         value = files.absent.column(field.name)[row] if files.absent is not None and field.name in files.absent.column_names else default_of(field)
-        columns[field.name] = _repeated(value, strip(field.type), count)
+        columns[field.name] = _repeated(value, plain(field.type), count)
     constants = files.constants
     if constants is not None:
         columns |= {n: _repeated(constants.column(n)[row], constants.schema.field(n).type, count) for n in constants.column_names}
@@ -123,20 +123,20 @@ def _avro(storage: Storage, path: str, files: Files) -> tuple[Layout, pa.Table, 
         by_id = files.match is ColumnMatch.BY_ID
         known = {f.get("name") if not by_id or "field-id" not in f else f["field-id"] for f in header.schema.get("fields", ())}
         present = [f for f in files.schema if (field_id(f) if by_id and field_id(f) is not None else f.name) in known]
-        wanted = pa.schema([pa.field(f.name, strip(f.type) if not by_id else f.type, metadata=f.metadata) for f in present])
+        wanted = pa.schema([pa.field(f.name, plain(f.type) if not by_id else f.type, metadata=f.metadata) for f in present])
         rows = avro.read(storage, path, wanted, avro.Match.ID if by_id else avro.Match.NAME)
     except MetadataError as error:
         raise DataFileError(error.message, hint=error.hint) from error
     names = {f.name for f in present}
-    plain = pa.schema([pa.field(f.name, strip(f.type)) for f in present])
-    return Layout(plain, pa.schema(present), tuple(f for f in files.schema if f.name not in names)), rows, rows.num_rows
+    held = pa.schema([pa.field(f.name, plain(f.type)) for f in present])
+    return Layout(held, pa.schema(present), tuple(f for f in files.schema if f.name not in names)), rows, rows.num_rows
 
 
 def _fitted(column: pa.ChunkedArray, held: pa.Field, wanted: pa.Field, path: str) -> pa.ChunkedArray:
     """A column as it was decoded, in the type the relation gives it."""
-    type_ = strip(wanted.type)
+    type_ = plain(wanted.type)
     try:
-        chunks = [_cast(shaped(_cast(chunk, strip(held.type)), held, wanted), type_) for chunk in column.chunks]
+        chunks = [_cast(shaped(_cast(chunk, plain(held.type)), held, wanted), type_) for chunk in column.chunks]
     except pa.ArrowException as error:
         raise DataFileError(f"{path}: column {wanted.name} cannot be read as {type_}: {error}") from error
     return pa.chunked_array(chunks, type_)

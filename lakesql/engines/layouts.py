@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakesql.engines.shape import UNSHREDDED, absent, children, holds_default, holds_variant, is_variant
+from lakesql.engines.shape import children, holds_default, holds_variant, is_variant, placed, plain
 from lakesql.errors import DataFileError
 from lakesql.relation import ColumnMatch, Files
 from lakesql.storage import Storage
@@ -28,7 +28,7 @@ _READERS = 8
 @dataclass(frozen=True)
 class Layout:
     """How one group of files holds the wanted columns, those it has at all: `held` names and types them as the files do, `wanted` is what they become, in
-    the same order. Variants keep the struct type the files give them; a nested field that the files lack is `shape.absent`, under a name they lack. lacks:
+    the same order. Variants keep the struct type the files give them; fields inside structs are `shape.placed`. lacks:
     the wanted columns that the files have not.
     """
 
@@ -162,39 +162,19 @@ class _ByNames:
 
 
 def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], find: Find) -> list[pa.Field]:
-    """The wanted fields of a struct under the names they have among the held ones; one that is not there gets a name nobody has."""
-    taken = {f.name for f in held}
+    """Those of a struct's held fields that serve the wanted ones, in the wanted order. A struct of which nothing is wanted keeps one field: whether it is null
+    must be read from something."""
     fields = []
-    for field in wanted:
+    for position, field in enumerate(wanted):
         found = find(field, held)
         if found is not None:
-            fields.append(pa.field(found.name, _match_field(field, found, find)))
-            continue
-        name = field.name
-        while name in taken:
-            name = f"{name} (absent)"
-        taken.add(name)
-        fields.append(absent(name, _absent_type(field)))
-    return fields
-
-
-def _absent_type(field: pa.Field) -> pa.DataType:
-    """The type under which a field is read from files that lack it; all its values are null."""
-    if is_variant(field):
-        return UNSHREDDED
-    type_ = field.type
-    if pa.types.is_struct(type_):
-        return pa.struct([pa.field(f.name, _absent_type(f)) for f in children(type_)])
-    if pa.types.is_list(type_):
-        return pa.list_(pa.field(type_.value_field.name, _absent_type(type_.value_field)))
-    if pa.types.is_map(type_):
-        return pa.map_(_absent_type(type_.key_field), _absent_type(type_.item_field))
-    return type_
+            fields.append(placed(pa.field(found.name, _match_field(field, found, find)), position))
+    return fields or [pa.field(f.name, plain(f.type)) for f in held[:1]]
 
 
 def _match_field(wanted: pa.Field, held: pa.Field, find: Find) -> pa.DataType:
     if is_variant(wanted):
-        return strip(held.type)
+        return plain(held.type)
     return _match_type(wanted.type, held.type, find)
 
 
@@ -206,7 +186,7 @@ def _match_type(wanted: pa.DataType, held: pa.DataType, find: Find) -> pa.DataTy
         return pa.list_(pa.field(held.value_field.name, _match_field(wanted.value_field, held.value_field, find)))
     if t.is_map(wanted) and t.is_map(held):
         return pa.map_(_match_field(wanted.key_field, held.key_field, find), _match_field(wanted.item_field, held.item_field, find))
-    return strip(wanted)
+    return plain(wanted)
 
 
 def field_id(field: pa.Field) -> int | None:
@@ -217,15 +197,3 @@ def field_id(field: pa.Field) -> int | None:
 
 def _has_ids(field: pa.Field) -> bool:
     return field_id(field) is not None or any(_has_ids(f) for f in children(field.type))
-
-
-def strip(type_: pa.DataType) -> pa.DataType:
-    """The type without metadata on its nested fields, every one nullable."""
-    t = pa.types
-    if t.is_struct(type_):
-        return pa.struct([pa.field(f.name, strip(f.type)) for f in children(type_)])
-    if t.is_list(type_):
-        return pa.list_(pa.field(type_.value_field.name, strip(type_.value_type)))
-    if t.is_map(type_):
-        return pa.map_(strip(type_.key_type), strip(type_.item_type))
-    return type_

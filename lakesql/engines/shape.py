@@ -11,20 +11,13 @@ import pyarrow.compute as pc
 
 from lakesql.relation import VARIANT_AS_JSON, default_of
 
-UNSHREDDED = pa.struct([pa.field("metadata", pa.binary()), pa.field("value", pa.binary())])
-"""What a variant is read as from a file that lacks it."""
-
-_ABSENT = {b"lakesql.absent": b"true"}
+_AT = b"lakesql.at"
 
 
-def absent(name: str, type_: pa.DataType) -> pa.Field:
-    """A field that stands for one the file lacks."""
-    return pa.field(name, type_, metadata=_ABSENT)
-
-
-def is_absent(held: pa.Field) -> bool:
-    """Whether the field is one made by `absent`."""
-    return (held.metadata or {}).get(b"lakesql.absent") == b"true"
+def placed(held: pa.Field, position: int) -> pa.Field:
+    """A struct's field as a file holds it, marked with the position of the wanted field it serves; one without a mark serves none and is read for its struct's
+    sake."""
+    return held.with_metadata({_AT: str(position)})
 
 
 def is_variant(wanted: pa.Field) -> bool:
@@ -45,29 +38,36 @@ def holds_default(wanted: pa.Field) -> bool:
 
 def needs_shaping(held: pa.Field, wanted: pa.Field) -> bool:
     """Whether `shaped` would change more than names."""
-    if is_variant(wanted) or (is_absent(held) and default_of(wanted) is not None):
+    if is_variant(wanted):
         return True
-    return any(needs_shaping(h, w) for h, w in zip(children(held.type), children(wanted.type), strict=False))
+    held_children, wanted_children = children(held.type), children(wanted.type)
+    if pa.types.is_struct(wanted.type) and _positions(held_children) != list(range(len(wanted_children))):
+        return True
+    return any(needs_shaping(h, w) for h, w in zip(held_children, wanted_children, strict=True))
 
 
 def shaped(array: pa.Array, held: pa.Field, wanted: pa.Field) -> pa.Array:
-    """`array`, which is laid out as `held`, laid out as `wanted`; fields correspond by position. Names stay as they were.
+    """`array`, which is laid out as `held`, laid out as `wanted`, but perhaps for names. Fields of structs correspond by `placed`, by position where none is marked.
 
     Raises DataFileError for bytes that are no variant.
     """
     from lakesql.variant import to_json  # decoding needs more than most statements do
 
-    if is_absent(held) and (value := default_of(wanted)) is not None:
-        return pa.repeat(value, len(array))
     if is_variant(wanted):
         return to_json(array)
     if not needs_shaping(held, wanted):
         return array
     type_ = held.type
     if pa.types.is_struct(type_):
-        pairs = zip(children(type_), children(wanted.type), strict=True)
-        arrays = [shaped(array.field(i), h, w) for i, (h, w) in enumerate(pairs)]
-        fields = [pa.field(f.name, a.type) for f, a in zip(children(type_), arrays, strict=True)]
+        held_at = {at: i for i, at in enumerate(_positions(children(type_)))}
+        arrays = []
+        for position, field in enumerate(children(wanted.type)):
+            if position in held_at:
+                arrays.append(shaped(array.field(held_at[position]), type_.field(held_at[position]), field))
+            else:
+                value = default_of(field)
+                arrays.append(pa.nulls(len(array), plain(field.type)) if value is None else pa.repeat(value, len(array)))
+        fields = [pa.field(f.name, a.type) for f, a in zip(children(wanted.type), arrays, strict=True)]
         return pa.StructArray.from_arrays(arrays, fields=fields, mask=array.is_null())
     if pa.types.is_list(type_):
         items = shaped(array.flatten(), type_.value_field, wanted.type.value_field)
@@ -75,6 +75,24 @@ def shaped(array: pa.Array, held: pa.Field, wanted: pa.Field) -> pa.Array:
     start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
     items = shaped(array.items.slice(start, end - start), type_.item_field, wanted.type.item_field)
     return pa.MapArray.from_arrays(_offsets(array), array.keys.slice(start, end - start), items, mask=array.is_null())
+
+
+def plain(type_: pa.DataType) -> pa.DataType:
+    """The type without metadata on its nested fields, every one nullable."""
+    t = pa.types
+    if t.is_struct(type_):
+        return pa.struct([pa.field(f.name, plain(f.type)) for f in children(type_)])
+    if t.is_list(type_):
+        return pa.list_(pa.field(type_.value_field.name, plain(type_.value_type)))
+    if t.is_map(type_):
+        return pa.map_(plain(type_.key_type), plain(type_.item_type))
+    return type_
+
+
+def _positions(held: list[pa.Field]) -> list[int | None]:
+    """For each field of a struct the wanted field it serves."""
+    marks = [(f.metadata or {}).get(_AT) for f in held]
+    return list(range(len(held))) if not any(marks) else [None if m is None else int(m) for m in marks]
 
 
 def children(type_: pa.DataType) -> list[pa.Field]:

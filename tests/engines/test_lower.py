@@ -28,6 +28,7 @@ from lakesql.relation import (
     Union,
     Value,
     WithoutPositions,
+    with_default,
 )
 
 from .conftest import Runner
@@ -307,3 +308,22 @@ def test_int96_in_the_unit_that_is_asked_for(tmp_path: Path, run: Runner, unit: 
     schema = pa.schema([("ts", pa.timestamp(unit))])
     got = run("SELECT * FROM t WHERE ts IS NOT NULL", {"t": (schema, Files(files(path), schema))}).column("ts")
     assert [v.value for v in got] == [1_767_225_600_000_000 if unit == "us" else 1_767_225_600_000_000_001]
+
+
+def test_structs_of_which_a_file_holds_nothing_or_less(tmp_path: Path, run: Runner) -> None:
+    """Fields added inside structs, with and without defaults, also where the file has none of the struct's fields."""
+    inner = pa.struct([with_id("x", pa.string(), 4)])
+    held = pa.schema([with_id("id", pa.int64(), 1), with_id("s", pa.struct([with_id("n", inner, 3)]), 2)])
+    path = write(
+        tmp_path, "f.parquet", pa.Table.from_pylist([{"id": 1, "s": {"n": {"x": "a"}}}, {"id": 2, "s": {"n": None}}, {"id": 3, "s": None}], schema=held)
+    )
+    seven = with_default(with_id("d", pa.int32(), 6), pa.scalar(7, pa.int32()))
+    wanted = pa.schema(
+        [
+            with_id("id", pa.int64(), 1),
+            with_id("s", pa.struct([with_id("b", pa.int32(), 9), with_id("n", pa.struct([with_id("y", pa.bool_(), 5), seven]), 3)]), 2),
+        ]
+    )
+    plain = pa.schema([("id", pa.int64()), ("s", pa.struct([("b", pa.int32()), ("n", pa.struct([("y", pa.bool_()), ("d", pa.int32())]))]))])
+    got = run("SELECT * FROM t ORDER BY id", {"t": (plain, Files(files(path), wanted, match=ColumnMatch.BY_ID))})
+    assert got.column("s").to_pylist() == [{"b": None, "n": {"y": None, "d": 7}}, {"b": None, "n": None}, None]

@@ -26,8 +26,8 @@ from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.decoded import decode, files_schema
-from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts, strip
-from lakesql.engines.shape import needs_shaping, shaped
+from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts
+from lakesql.engines.shape import needs_shaping, plain, shaped
 from lakesql.errors import DataFileError, InternalError, MissingFileError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
@@ -256,7 +256,7 @@ class Lowering:
         """Few groups become literals over rows without columns, which the optimiser counts without reading; many become small batches used again and again."""
         groups = counted.groups
         absent = [n for n in counted.schema.names if n not in groups.column_names]
-        nulls = [literal(pa.scalar(None, strip(counted.schema.field(n).type))).alias(n) for n in absent]
+        nulls = [literal(pa.scalar(None, plain(counted.schema.field(n).type))).alias(n) for n in absent]
         counts = counted.row_counts.to_pylist()
         if not any(counts):
             return self._table(_plain(counted.schema).empty_table())
@@ -324,7 +324,7 @@ def as_views(schema: pa.Schema) -> pa.Schema:
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(x.name, strip(x.type)) for x in schema])
+    return pa.schema([pa.field(x.name, plain(x.type)) for x in schema])
 
 
 def _ordered(frame: DataFrame, names: Sequence[str]) -> DataFrame:
@@ -376,8 +376,8 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
 
 def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
     """A column of files, as the relation gives it."""
-    type_, value = strip(wanted.type), column(held.name)
-    held_type = strip(held.type)
+    type_, value = plain(wanted.type), column(held.name)
+    held_type = plain(held.type)
     if needs_shaping(held, wanted):
         name = f"lakesql_shaped_{next(_numbers)}"
         return udf(lambda array: shaped(array, held, wanted).view(type_), [held_type], type_, "immutable", name)(value).alias(wanted.name)
@@ -389,7 +389,7 @@ def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
 def _default(wanted: pa.Field) -> Expr:
     """A column that a group of files lacks."""
     value = default_of(wanted)
-    return literal(pa.scalar(None, strip(wanted.type)) if value is None else value).alias(wanted.name)
+    return literal(pa.scalar(None, plain(wanted.type)) if value is None else value).alias(wanted.name)
 
 
 def _relabel(value: Expr, held: pa.DataType, wanted: pa.DataType) -> Expr:
