@@ -13,7 +13,7 @@ may import this package; it imports DataFusion, inside `decode.py` alone and on 
 from __future__ import annotations
 
 from lakesql.avro.container import Header
-from lakesql.avro.decode import read, read_all, read_header
+from lakesql.avro.decode import count, read, read_all, read_header
 from lakesql.avro.matching import Match, field_ids
 
-__all__ = ["Header", "Match", "field_ids", "read", "read_all", "read_header"]
+__all__ = ["Header", "Match", "count", "field_ids", "read", "read_all", "read_header"]

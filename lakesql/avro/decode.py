@@ -52,6 +52,12 @@ def read_header(storage: Storage, path: str) -> Header:
         return header_of(content)
 
 
+def count(storage: Storage, path: str) -> int:
+    """How many records a file has, without decoding one. Raises as `read`."""
+    with Content(storage, path) as content:
+        return row_count(content, header_of(content))
+
+
 def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME) -> pa.Table:
     """The wanted columns of every record, in the order of the file; a field the file lacks is null.
 

@@ -129,7 +129,8 @@ def _avro(storage: Storage, path: str, files: Files) -> tuple[Layout, pa.Table, 
         raise DataFileError(error.message, hint=error.hint) from error
     names = {f.name for f in present}
     held = pa.schema([pa.field(f.name, plain(f.type)) for f in present])
-    return Layout(held, pa.schema(present), tuple(f for f in files.schema if f.name not in names)), rows, rows.num_rows
+    layout = Layout(held, pa.schema(present), tuple(f for f in files.schema if f.name not in names))
+    return layout, rows, rows.num_rows if present else avro.count(storage, path)
 
 
 def _fitted(column: pa.ChunkedArray, held: pa.Field, wanted: pa.Field, path: str) -> pa.ChunkedArray:

@@ -169,7 +169,7 @@ def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], find: Find) -> 
         found = find(field, held)
         if found is not None:
             fields.append(placed(pa.field(found.name, _match_field(field, found, find)), position))
-    return fields or [pa.field(f.name, plain(f.type)) for f in held[:1]]
+    return fields or [placed(pa.field(f.name, plain(f.type)), -1) for f in held[:1]]
 
 
 def _match_field(wanted: pa.Field, held: pa.Field, find: Find) -> pa.DataType:

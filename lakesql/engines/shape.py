@@ -15,8 +15,7 @@ _AT = b"lakesql.at"
 
 
 def placed(held: pa.Field, position: int) -> pa.Field:
-    """A struct's field as a file holds it, marked with the position of the wanted field it serves; one without a mark serves none and is read for its struct's
-    sake."""
+    """A struct's field as a file holds it, marked with the position of the wanted field it serves; -1 serves none and is read for its struct's sake."""
     return held.with_metadata({_AT: str(position)})
 
 
@@ -77,6 +76,28 @@ def shaped(array: pa.Array, held: pa.Field, wanted: pa.Field) -> pa.Array:
     return pa.MapArray.from_arrays(_offsets(array), array.keys.slice(start, end - start), items, mask=array.is_null())
 
 
+def holds_struct(type_: pa.DataType) -> bool:
+    """Whether there is a struct in the type, at any depth."""
+    return bool(pa.types.is_struct(type_)) or any(holds_struct(f.type) for f in children(type_))
+
+
+def nulls_inward(array: pa.Array) -> pa.Array:
+    """The same values, with every field of a struct null where the struct is: a file whose struct may be null and its field may not has no nulls of its own to
+    give the field, and an engine that takes the field alone sees whatever stands there.
+    """
+    type_ = array.type
+    if not holds_struct(type_):
+        return array
+    if pa.types.is_struct(type_):
+        fields = [pa.field(f.name, f.type) for f in children(type_)]
+        return pa.StructArray.from_arrays([nulls_inward(child) for child in array.flatten()], fields=fields, mask=array.is_null())
+    if pa.types.is_list(type_):
+        return pa.ListArray.from_arrays(_offsets(array), nulls_inward(array.flatten()), type=type_, mask=array.is_null())
+    start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    items = nulls_inward(array.items.slice(start, end - start))
+    return pa.MapArray.from_arrays(_offsets(array), array.keys.slice(start, end - start), items, type=type_, mask=array.is_null())
+
+
 def plain(type_: pa.DataType) -> pa.DataType:
     """The type without metadata on its nested fields, every one nullable."""
     t = pa.types
@@ -89,10 +110,10 @@ def plain(type_: pa.DataType) -> pa.DataType:
     return type_
 
 
-def _positions(held: list[pa.Field]) -> list[int | None]:
+def _positions(held: list[pa.Field]) -> list[int]:
     """For each field of a struct the wanted field it serves."""
     marks = [(f.metadata or {}).get(_AT) for f in held]
-    return list(range(len(held))) if not any(marks) else [None if m is None else int(m) for m in marks]
+    return list(range(len(held))) if not any(marks) else [int(m or b"-1") for m in marks]
 
 
 def children(type_: pa.DataType) -> list[pa.Field]:

@@ -11,7 +11,7 @@ import pyarrow.orc as orc
 import pytest
 
 from lakesql.errors import DataFileError, MissingFileError
-from lakesql.relation import Batches, Col, ColumnMatch, FileFormat, Files, Project, WithoutPositions, with_default
+from lakesql.relation import Batches, Col, ColumnMatch, FileFormat, Files, Project, Value, WithoutPositions, with_default
 
 from .conftest import Runner
 
@@ -83,6 +83,10 @@ def test_positions_paths_constants_and_defaults(tmp_path: Path, run: Runner, for
         (11, 7, None, "b", paths[1], 1),
     ]
     deletes = Batches.of(pa.table({"path": paths, "position": pa.array([0, 1], pa.int64())}))
+    rows = Files(files(*paths), pa.schema([]), format_)
+    assert run(
+        "SELECT count(*) AS n FROM t", {"t": (pa.schema([("id", pa.int64())]), Project(rows, ("id",), (Value(pa.scalar(None, pa.int64())),)))}
+    ).to_pylist() == [{"n": 4}]
     left = Project(WithoutPositions(node, deletes, "f", "r"), ("id",), (Col("id"),))
     assert run("SELECT id FROM t ORDER BY id", {"t": (pa.schema([("id", pa.int64())]), left)}).column("id").to_pylist() == [1, 10]
 

@@ -327,3 +327,17 @@ def test_structs_of_which_a_file_holds_nothing_or_less(tmp_path: Path, run: Runn
     plain = pa.schema([("id", pa.int64()), ("s", pa.struct([("b", pa.int32()), ("n", pa.struct([("y", pa.bool_()), ("d", pa.int32())]))]))])
     got = run("SELECT * FROM t ORDER BY id", {"t": (plain, Files(files(path), wanted, match=ColumnMatch.BY_ID))})
     assert got.column("s").to_pylist() == [{"b": None, "n": {"y": None, "d": 7}}, {"b": None, "n": None}, None]
+
+
+def test_a_required_field_of_a_struct_that_is_null(tmp_path: Path, run: Runner) -> None:
+    """DataFusion takes the field from under the struct without the struct's nulls."""
+    required = pa.field("a", pa.int64(), nullable=False)
+    structs = pa.StructArray.from_arrays([pa.array([1, 0, 3])], fields=[required], mask=pa.array([False, True, False]))
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), structs)
+    path = write(tmp_path, "f.parquet", pa.table({"id": [1, 2, 3], "s": structs, "l": lists}))
+    schema = pa.schema([("id", pa.int64()), ("s", pa.struct([("a", pa.int64())])), ("l", pa.list_(pa.struct([("a", pa.int64())])))])
+    tables = {"t": (schema, Files(files(path), schema))}
+    assert run("SELECT id, s['a'] AS a FROM t ORDER BY id", tables).column("a").to_pylist() == [1, None, 3]
+    assert run("SELECT id FROM t WHERE s['a'] IS NULL", tables).column("id").to_pylist() == [2]
+    assert run("SELECT e['a'] AS a FROM (SELECT id, unnest(l) AS e FROM t) WHERE id = 1", tables).column("a").to_pylist() == [1, None]
+    assert run("SELECT count(*) AS n FROM t WHERE s IS NULL", tables).column("n").to_pylist() == [1]

@@ -27,7 +27,7 @@ from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.decoded import decode, files_schema
 from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts
-from lakesql.engines.shape import needs_shaping, plain, shaped
+from lakesql.engines.shape import holds_struct, needs_shaping, nulls_inward, plain, shaped
 from lakesql.errors import DataFileError, InternalError, MissingFileError
 from lakesql.location import engine_url, is_local, place
 from lakesql.relation import (
@@ -152,7 +152,8 @@ class Lowering:
     def _decoded(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
         """Files of formats whose rows the engine cannot number."""
         if key is None:
-            return self._table(decode(self._storage, files))
+            counted = files if files_schema(files).names else replace(files, row_index=_POSITION)  # rows without columns would have no number
+            return self._table(decode(self._storage, counted))
         path = files.file_path or key
         table = decode(self._storage, replace(files, file_path=path))
         spelled = pc.dictionary_encode(table.column(path)).combine_chunks()
@@ -206,12 +207,15 @@ class Lowering:
             self.asks_source = True
             scan = unfiltered(self._context, scan) if self._fields_are_read else scan
             scan = scan.repartition(_REPARTITIONS)
-        if layout is None:
-            return scan
-        columns = [_as_wanted(h, w) for h, w in zip(layout.held, layout.wanted, strict=True)]
-        given = set() if files.absent is None else set(files.absent.column_names)
-        defaults = [_default(x) for x in layout.lacks if x.name not in given]
-        return scan.select(*columns, *defaults, *(column(n) for n in scan.schema().names[len(held) :]))
+        others = [column(n) for n in scan.schema().names[len(held) :]]
+        if layout is not None:
+            columns = [_as_wanted(h, w) for h, w in zip(layout.held, layout.wanted, strict=True)]
+            given = set() if files.absent is None else set(files.absent.column_names)
+            defaults = [_default(x) for x in layout.lacks if x.name not in given]
+            scan = scan.select(*columns, *defaults, *others)
+        if self._fields_are_read and any(holds_struct(x.type) for x in files.schema):
+            scan = scan.select(*(_with_nulls_inward(x) for x in scan.schema()))
+        return scan
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
         for path in paths[:1]:
@@ -384,6 +388,14 @@ def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:
     if held.name == wanted.name and held_type == type_:
         return value
     return _relabel(value, held_type, type_).alias(wanted.name)
+
+
+def _with_nulls_inward(held: pa.Field) -> Expr:
+    """A column whose structs' fields are null where the structs are; see shape.nulls_inward."""
+    value = column(held.name)
+    if not holds_struct(held.type):
+        return value
+    return udf(nulls_inward, [held.type], held.type, "immutable", f"lakesql_nulls_{next(_numbers)}")(value).alias(held.name)
 
 
 def _default(wanted: pa.Field) -> Expr:
