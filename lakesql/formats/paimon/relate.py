@@ -82,8 +82,8 @@ def _keys_are_apart(source: Source, files: pa.Table) -> bool:
     return not source.schema.partition_keys and len(totals) == 1 and (totals[0] or 0) > 0
 
 
-GROUP, ADDS = "bucket'", "adds'"
-"""Names of technical columns: what tells buckets apart in rows that are merged; whether a row adds something."""
+GROUP, ADDS, ROW = "bucket'", "adds'", "row'"
+"""Names of technical columns: what tells buckets apart in rows that are merged; whether a row adds something; the row's id, by its place."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class Wanted:
     grouped: bool = False
     kinds: bool = False
     retracts: bool = False
+    placed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,9 @@ class Reader:
             fields[VALUE_KIND] = pa.field(VALUE_KIND, pa.int8())
         if wanted.keyed:
             output[SEQUENCE] = self._sequence(files, names, fields, values)
+        if wanted.placed:
+            names.index_used = True
+            output[ROW] = Sum(Col(names.constant(values, "first row id", files["first_row_id"])), Col(names.index))
         if wanted.grouped:
             output[GROUP] = Col(names.constant(values, "bucket", files["group"]))
         if wanted.kinds:
@@ -248,6 +252,8 @@ def _nothing(reader: Reader, wanted: Wanted) -> Relation:
     """No rows."""
     fields = [pa.field(n, _type_of(reader.source, n)) for n in wanted.columns]
     technical = {SEQUENCE: pa.int64(), GROUP: pa.int64(), KIND: pa.int8(), DELETED: pa.bool_()}
+    if wanted.placed:
+        fields.append(pa.field(ROW, pa.int64()))
     if wanted.keyed:
         names = [SEQUENCE, *([GROUP] if wanted.grouped else []), KIND if wanted.kinds else DELETED]
         fields += [pa.field(n, technical[n]) for n in names]

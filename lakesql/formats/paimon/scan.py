@@ -129,7 +129,7 @@ def _wanted_levels(source: Source, lists: pa.Table) -> Mask:
 def _wanted_partitions(source: Source, lists: pa.Table, predicates: Sequence[Predicate]) -> Mask:
     if not source.schema.partition_keys or not predicates:
         return np.ones(lists.num_rows, bool)
-    return prune(_ManifestBounds(lists, source.schema), predicates, partition_columns=_partition_columns(source)).keep
+    return prune(_ManifestBounds(lists, source.schema), predicates, partition_columns=partition_columns(source)).keep
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,8 @@ class _ManifestBounds:
         return manifest_bounds(self.lists, self.schema, column[0]) if len(column) == 1 else None
 
 
-def _partition_columns(source: Source) -> frozenset[ColumnPath]:
+def partition_columns(source: Source) -> frozenset[ColumnPath]:
+    """The partition columns, as pruning names them."""
     return frozenset((name,) for name in source.schema.partition_keys)
 
 
@@ -204,7 +205,7 @@ class _Trial:
         if not source.merges:
             self._prune(predicates, keys=True)
             return
-        keys = frozenset((f.name,) for f in source.schema.trimmed_primary_key) | _partition_columns(source)
+        keys = frozenset((f.name,) for f in source.schema.trimmed_primary_key) | partition_columns(source)
         on_keys = [p for p in predicates if columns_of(p) <= keys]
         others = [p for p in predicates if not columns_of(p) <= keys]
         self._prune(on_keys, keys=True)
@@ -232,7 +233,7 @@ class _Trial:
     def _prune(self, predicates: Sequence[Predicate], *, keys: bool) -> None:
         if not predicates:
             return
-        verdict = prune(FileBounds(self.files, self.source.described, keys), predicates, partition_columns=_partition_columns(self.source))
+        verdict = prune(FileBounds(self.files, self.source.described, keys), predicates, partition_columns=partition_columns(self.source))
         self.all_match &= bool(verdict.all_match[verdict.keep].all())
         self.unusable.update(dict.fromkeys(verdict.unusable))
         self.dropped_by_partition += verdict.dropped_by_partition
@@ -246,7 +247,7 @@ class _Trial:
         if not len(self.files):
             return
         found = sections(self.files, self.groups, self.source.described)
-        verdict = prune(FileBounds(self.files, self.source.described), predicates, partition_columns=_partition_columns(self.source))
+        verdict = prune(FileBounds(self.files, self.source.described), predicates, partition_columns=partition_columns(self.source))
         self.unusable.update(dict.fromkeys(verdict.unusable))
         keep = verdict.keep.copy()
         if self.source.options.merge_engine in (MergeEngine.DEDUPLICATE, MergeEngine.FIRST_ROW):

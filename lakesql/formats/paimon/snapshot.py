@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lakesql.errors import Error, ExpiredVersionError, MissingFileError, UnsupportedFeatureError
+from lakesql.formats.paimon import data_evolution
 from lakesql.formats.paimon.entries import Manifests
 from lakesql.formats.paimon.merging import check_functions
 from lakesql.formats.paimon.options import Options
@@ -70,13 +71,19 @@ class PaimonSnapshot:
     def scan(self, request: ScanRequest) -> FileSet:
         """See Snapshot."""
         try:
-            return scan(self.source, request)
+            return data_evolution.scan(self.source, request) if self._evolves else scan(self.source, request)
         except MissingFileError as error:
             raise self.explain_missing(error) from error
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""
-        return relation_of(self.source, files.files, files.constants, columns)
+        relate = data_evolution.relation_of if self._evolves else relation_of
+        return relate(self.source, files.files, files.constants, columns)
+
+    @property
+    def _evolves(self) -> bool:
+        """Whether files may hold some columns of other files' rows."""
+        return self.options.data_evolution and not self.table_schema.primary_keys
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: whether the snapshot expired, or its table lost a file."""
