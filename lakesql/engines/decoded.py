@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from lakesql.engines.layouts import FIELD_ID, Layout, field_id, layout_of
 from lakesql.engines.orc_footer import OrcFooter, read_footer
 from lakesql.engines.orc_times import corrected
-from lakesql.engines.shape import plain, shaped
+from lakesql.engines.shape import nulls_inward, plain, shaped
 from lakesql.errors import DataFileError, MetadataError
 from lakesql.relation import ColumnMatch, FileFormat, Files, default_of
 from lakesql.storage import Storage
@@ -137,7 +137,7 @@ def _fitted(column: pa.ChunkedArray, held: pa.Field, wanted: pa.Field, path: str
     """A column as it was decoded, in the type the relation gives it."""
     type_ = plain(wanted.type)
     try:
-        chunks = [_cast(shaped(_cast(chunk, plain(held.type)), held, wanted), type_) for chunk in column.chunks]
+        chunks = [nulls_inward(_cast(shaped(_cast(chunk, plain(held.type)), held, wanted), type_)) for chunk in column.chunks]
     except pa.ArrowException as error:
         raise DataFileError(f"{path}: column {wanted.name} cannot be read as {type_}: {error}") from error
     return pa.chunked_array(chunks, type_)

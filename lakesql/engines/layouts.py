@@ -109,7 +109,7 @@ def layout_of(path: str, files: Files, held: pa.Schema) -> Layout:
     present, wanted, lacks = [], [], []
     for field in files.schema:
         found = None if field.name in given else find(field, list(held))
-        if found is None:
+        if found is None or _has_nothing_of(field, found, below):
             lacks.append(field)
         else:
             present.append(pa.field(found.name, _match_field(field, found, below)))
@@ -167,9 +167,16 @@ def _match(wanted: Sequence[pa.Field], held: Sequence[pa.Field], find: Find) -> 
     fields = []
     for position, field in enumerate(wanted):
         found = find(field, held)
-        if found is not None:
+        if found is not None and not _has_nothing_of(field, found, find):
             fields.append(placed(pa.field(found.name, _match_field(field, found, find)), position))
     return fields or [placed(pa.field(f.name, plain(f.type)), -1) for f in held[:1]]
+
+
+def _has_nothing_of(wanted: pa.Field, held: pa.Field, find: Find) -> bool:
+    """Whether a struct holds none of the wanted fields and none has a default: such a struct is taken for absent, as Spark takes it."""
+    if not (pa.types.is_struct(wanted.type) and pa.types.is_struct(held.type)) or is_variant(wanted):
+        return False
+    return not any(find(f, children(held.type)) is not None or holds_default(f) for f in children(wanted.type))
 
 
 def _match_field(wanted: pa.Field, held: pa.Field, find: Find) -> pa.DataType:

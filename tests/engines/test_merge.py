@@ -60,3 +60,14 @@ def test_latest_by_key(runs: list[list[Row]], ordered: bool | None, unique: bool
             if row[:2] not in newest or rank > newest[row[:2]][0]:
                 newest[row[:2]] = (rank, row)
     assert run(relation) == sorted((row for _, row in newest.values() if not row[4]), key=repr)
+
+
+def test_without_floating_point_keys() -> None:
+    rows = pa.table({"f": [0.0, -0.0, float("nan"), 1.5, None]})
+    for deleted, left in ((-0.0, 4), (0.0, 4), (float("nan"), 4), (1.5, 4), (None, 4), (2.0, 5)):
+        node = WithoutKeys(Batches.of(rows), Batches.of(pa.table({"f": pa.array([deleted], pa.float64())})), ("f",))
+        sql = "SELECT f FROM t"
+        got = ENGINE.run(sql, {"t": node}, ENGINE.bind(sql, {"t": rows.schema}, {}), {})
+        values = pa.Table.from_batches(list(got), schema=got.schema).column("f").to_pylist()
+        assert len(values) == left
+        assert repr(deleted) not in [repr(v) for v in values]

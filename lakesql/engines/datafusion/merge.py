@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
+import pyarrow as pa
 from datafusion import DataFrame, SessionContext
 
 from lakesql.relation import LatestByKey, Relation, WithoutKeys
@@ -22,11 +23,16 @@ _numbers = itertools.count(1)
 
 def without_keys(context: SessionContext, node: WithoutKeys, lower: Callable[[Relation], DataFrame]) -> DataFrame:
     """See relation.WithoutKeys."""
+    rows, deletes = lower(node.input), lower(node.deletes)
+    types = {x.name: x.type for x in rows.schema()}
     matches = [same(f"__d.{quoted(k)}", f"__i.{quoted(k)}") for k in node.on]
+    # The engine finds 0.0 and -0.0 equal when it joins; their inverses are not.
+    floats = [quoted(k) for k in node.on if pa.types.is_floating(types[k])]
+    matches += [same(f"(1.0 / __d.{k})", f"(1.0 / __i.{k})") for k in floats]
     if node.newer is not None:
         row, delete = node.newer
         matches.append(f"__d.{quoted(delete)} > __i.{quoted(row)}")
-    return anti_join(context, lower(node.input), lower(node.deletes), matches)
+    return anti_join(context, rows, deletes, matches)
 
 
 def without_positions(context: SessionContext, rows: DataFrame, deletes: DataFrame, on: Mapping[str, str]) -> DataFrame:
