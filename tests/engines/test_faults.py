@@ -53,3 +53,11 @@ def test_a_running_statement_can_be_cancelled(engine: DataFusionEngine) -> None:
     rows.close()
     with pytest.raises(errors.QueryCancelledError):
         list(rows)
+
+
+def test_errors_of_functions_the_engine_calls() -> None:
+    for raised in (errors.EngineError('a "quoted" value\nis bad'), errors.DataFileError("it's cut"), ValueError("plain")):
+        text = f'Execution error: PyErr {{ type: {type(raised)}, value: {raised!r}, traceback: Some("Traceback") }}'
+        got = translate(Exception(text))
+        assert type(got) is (errors.EngineError if isinstance(raised, ValueError) else type(raised))
+        assert got.message == str(raised)

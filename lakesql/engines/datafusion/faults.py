@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 from lakesql import errors
@@ -10,6 +11,7 @@ _NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.?\s*(?:Did you mean '(?P<
 _NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
 _POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
 _MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
+_OWN = re.compile(r"PyErr \{ type: <class '[\w.]+'>, value: (?P<kind>\w+)\((?P<words>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.S)
 _PREFIX = re.compile(
     r"^(?:DataFusion error: |Error during planning: |(?:Schema|Execution|External|Arrow|SQL) error: |caused by\s*|Shared\("
     r"|Optimizer rule '[^']*' failed\s*|Context: [^\n]*\n)+"
@@ -22,6 +24,8 @@ def translate(error: BaseException) -> errors.Error:
         return error
     text = str(error)
     words = _PREFIX.sub("", text.strip()).strip() or text
+    if found := _OWN.search(text):
+        return _own(found)
     if found := _NO_FIELD.search(text):
         return _unknown_column(found)
     if found := _NO_TABLE.search(text):
@@ -58,6 +62,15 @@ def position_of(error: BaseException) -> tuple[int, int] | None:
     """Line and column, from 1, that DataFusion's parser gives; None where it gives none."""
     found = _POSITION.search(str(error))
     return (int(found[1]), int(found[2])) if found else None
+
+
+def _own(found: re.Match[str]) -> errors.Error:
+    """An exception of a function of ours that the engine called: it comes back as text."""
+    kind = getattr(errors, found["kind"], errors.EngineError)
+    words = str(ast.literal_eval(found["words"]))
+    plain = isinstance(kind, type) and issubclass(kind, errors.Error) and not issubclass(kind, errors.MissingFileError | errors.AccessDeniedError)
+    feature = {"feature": words} if kind is errors.UnsupportedFeatureError else {}
+    return kind(words, **feature) if plain else errors.EngineError(words)
 
 
 def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
