@@ -345,6 +345,7 @@ def test_bounds_of_the_null_type_are_unknown() -> None:
         (pa.scalar(Decimal("1e30"), pa.decimal128(38, 0)), "all", "drop", "drop"),
         (pa.scalar(Decimal("-1e30"), pa.decimal128(38, 0)), "drop", "drop", "all"),
         (pa.scalar(2.0**53), "keep", "keep", "keep"),
+        (pa.scalar(-0.0), "keep", "keep", "keep"),
         (pa.scalar(np.float32(2.0**24), pa.float32()), "keep", "keep", "keep"),
         (pa.scalar(math.inf), "keep", "keep", "keep"),
         (pa.scalar("5"), "keep", "keep", "keep"),

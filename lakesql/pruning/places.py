@@ -126,7 +126,8 @@ def _rational(value: pa.Scalar, *, whole: bool) -> Fraction | None:
     if whole and types.is_floating(value.type):
         number = float(value.as_py())
         mantissa_bits = {16: 11, 32: 24, 64: 53}[value.type.bit_width]
-        if math.isfinite(number) and abs(number) < 2**mantissa_bits:
+        negative_zero = number == 0 and math.copysign(1, number) < 0  # an engine may find it below the integer's 0.0
+        if math.isfinite(number) and abs(number) < 2**mantissa_bits and not negative_zero:
             return Fraction(number)
     return None
 
