@@ -249,7 +249,7 @@ def test_counted(run: Runner, groups: int) -> None:
 )
 def test_nan_is_in_no_statistic(tmp_path: Path, run: Runner, sql: str, rows: list[int]) -> None:
     """DataFusion reads a file whose least and greatest value are equal as that constant, and drops row groups by statistics that leave NaN out."""
-    first = write(tmp_path, "first.parquet", pa.table({"f": [math.nan, 1.0], "d": [1, 2]}))
+    first = write(tmp_path, "first.parquet", pa.table({"f": [math.copysign(math.nan, -1.0), 1.0], "d": [1, 2]}))
     second = write(tmp_path, "second.parquet", pa.table({"f": [0.5, math.nan], "d": [3, 4]}))
     schema = pa.schema([("f", pa.float64()), ("d", pa.int64())])
     got = run(sql, {"t": (schema, Files(files(first, second), schema))})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions, lit
 from datafusion import functions as f
 
 from lakesql.engines import Bound
@@ -149,11 +150,17 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
 
 
 def _guarded(frame: DataFrame, sensitive: frozenset[str]) -> DataFrame:
-    """The frame with `nanvl(x, x)`, which is x, for columns whose row-group statistics must not be believed: the engine prunes by plain columns alone."""
+    """The frame with `nanvl(x, NaN)`, which is x, for columns whose row-group statistics must not be believed: the engine prunes by plain columns alone.
+
+    A NaN with its sign set, which the engine would sort below every number, becomes the one that sorts above.
+    """
     if not sensitive:
         return frame
-    names = frame.schema().names
-    return frame.select(*((f.nanvl(column(n), column(n)).alias(n) if n in sensitive else column(n)) for n in names))
+    columns = []
+    for field in frame.schema():
+        value = column(field.name)
+        columns.append(f.nanvl(value, lit(pa.scalar(math.nan, field.type))).alias(field.name) if field.name in sensitive else value)
+    return frame.select(*columns)
 
 
 def _new_context(memory_limit_bytes: int | None, target_partitions: int | None, batch_size: int | None, time_zone: str) -> SessionContext:
