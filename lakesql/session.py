@@ -71,7 +71,7 @@ class _Scan:
     answered: bool
 
 
-_Pinned = dict[tuple[str, At], Snapshot]
+_Pinned = dict[tuple[str, str | None, tuple[tuple[str, str], ...], At], Snapshot]
 """The snapshots of one statement: a table mentioned twice at one state is opened once."""
 
 
@@ -277,7 +277,7 @@ class Session:
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
-            key = (table.location, at)
+            key = (table.location, mention.metadata, mention.options, at)
             snapshot = pinned.get(key) or table.snapshot(at)
             pinned[key] = snapshot
         hidden = [f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names]
@@ -290,6 +290,11 @@ class Session:
         Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError.
         """
         table = self.catalogs.open_path(mention.path) if mention.path is not None else self.catalogs.resolve(mention.name or ())
+        if mention.options:
+            with_options = getattr(table, "with_options", None)
+            if with_options is None:
+                raise NotSupportedError(f"{table.format} tables take no options for one read", hint="leave the OPTIONS hint out")
+            table = with_options(dict(mention.options), self.settings.time_zone)
         if mention.metadata is None:
             return table, None
         first, _, rest = mention.metadata.partition("$")

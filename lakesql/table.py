@@ -188,8 +188,10 @@ class Table(Protocol):
 
     # A table may also offer
     #   with_options(options: Mapping[str, str], time_zone: str) -> Table
-    #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included; instants
-    #                                                        without an offset are in time_zone. Raises SqlError for an option it does not know or that contradicts.
+    #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included;
+    # instants
+    #                                                        without an offset are in time_zone. Raises SqlError for an option it does not know or that
+    # contradicts.
 
 
 class Format(Protocol):

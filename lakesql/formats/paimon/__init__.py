@@ -33,4 +33,4 @@ class PaimonFormat:
         return PaimonTable(storage, location, options)
 
 
-_FORMAT = PaimonFormat()
+FORMAT = PaimonFormat()

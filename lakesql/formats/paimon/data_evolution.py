@@ -50,12 +50,13 @@ class Groups:
         count = len(files)
         names = files.column("_FILE_NAME")
         special: Mask = np.asarray(pc.or_(pc.ends_with(names, ".blob"), pc.match_substring(names, ".vector.")))
-        starts, rows = files.numbers("_FIRST_ROW_ID", -1), files.numbers("_ROW_COUNT")
-        order = np.lexsort((special, starts))
+        starts, rows, apart = files.numbers("_FIRST_ROW_ID", -1), files.numbers("_ROW_COUNT"), _buckets(files)
+        order = np.lexsort((special, starts, apart))
         fresh = np.ones(count, bool)
         if count:
-            ends = np.maximum.accumulate((starts + rows)[order])
-            fresh[1:] = (starts[order][1:] >= ends[:-1]) | (starts[order][1:] < 0)
+            limits = np.unique(np.concatenate([starts, starts + rows]), return_inverse=True)[1].reshape(-1)
+            begins, ends = (apart * (2 * count + 2) + side for side in (limits[:count], limits[count:]))
+            fresh[1:] = (begins[order][1:] >= np.maximum.accumulate(ends[order])[:-1]) | (apart[order][1:] != apart[order][:-1]) | (starts[order][1:] < 0)
         of = np.empty(count, np.int64)
         of[order] = np.cumsum(fresh) - 1
         total = int(of.max(initial=-1)) + 1
@@ -116,6 +117,27 @@ class Groups:
         return has
 
 
+def _buckets(files: Selection) -> Indices:
+    """For each file the number of its bucket, over all partitions: row ids are told apart within one alone."""
+    if not len(files):
+        return np.zeros(0, np.int64)
+    pairs = np.stack([files.partitions[1], files.numbers("_BUCKET")])
+    numbers: Indices = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+    return numbers
+
+
+def _places(groups: Groups) -> Indices:
+    """A number for each file's first row, unique over all groups: ids say where in its group a row is, and may be the same in other buckets."""
+    starts, rows = groups.files.numbers("_FIRST_ROW_ID"), groups.files.numbers("_ROW_COUNT")
+    first = np.full(len(groups), 2**62)
+    np.minimum.at(first, groups.of, starts)
+    extents = np.zeros(len(groups), np.int64)
+    np.maximum.at(extents, groups.of, starts + rows - first[groups.of])
+    bases = np.cumsum(extents) - extents
+    places: Indices = bases[groups.of] + starts - first[groups.of]
+    return places
+
+
 def scan(source: Source, request: ScanRequest) -> FileSet:
     """See scan.scan, for these tables."""
     predicates = request.predicates if request.prune else ()
@@ -171,6 +193,7 @@ def _table(groups: Groups, vectors: pa.Array) -> pa.Table:
         .append_column("special", pa.array(groups.special))
         .append_column("anchor", pa.array(anchors))
         .append_column("columns", files.column("_WRITE_COLS"))
+        .append_column("place", pa.array(_places(groups)))
     )
 
 
@@ -293,24 +316,24 @@ def _rows(reader: Reader, files: pa.Table, constants: pa.Table, groups: list[_Gr
 
 
 def _special(reader: Reader, files: pa.Table, column: str) -> Relation:
-    """A column that lies in files of its own, with the ids of its rows."""
+    """A column that lies in files of its own, with the places of its rows."""
     if files["format"][0].as_py() != "blob":
-        starts, rows = files["first_row_id"].to_numpy(), files["row_count"].to_numpy()
+        starts, rows = files["place"].to_numpy(), files["row_count"].to_numpy()
         order = np.argsort(starts)
         if (starts[order][1:] < (starts + rows)[order][:-1]).any():
             raise UnsupportedFeatureError(f"column {column} has values in two vector files at once", feature="vector files that overlap")
         return reader.rows(files, pa.table({}), Wanted((column,), placed=True))
     type_ = arrow_type(reader.source.schema.by_name[column].type)
     schema = pa.schema([pa.field(ROW, pa.int64()), pa.field(column, type_)])
-    ordered = files.sort_by([("sequence", "ascending")]).select(["path", "first_row_id", "row_count"]).to_pylist()
+    ordered = files.sort_by([("sequence", "ascending")]).select(["path", "place", "row_count"]).to_pylist()
     return Batches(schema, lambda: _blobs(reader.source.paths.storage, ordered, schema))
 
 
 def _blobs(storage: Storage, files: Sequence[dict[str, object]], schema: pa.Schema) -> pa.Table:
-    """Row ids and values of blob files, given oldest first: a newer value replaces an older one, unless it says that the older one stays."""
+    """Places of rows and values of blob files, given oldest first: a newer value replaces an older one, unless it says that the older one stays."""
     found: dict[int, bytes | None] = {}
     for file in files:
-        start, rows = file["first_row_id"], file["row_count"]
+        start, rows = file["place"], file["row_count"]
         assert isinstance(start, int)
         assert isinstance(rows, int)
         for place, value in enumerate(read_blobs(storage, str(file["path"]), rows)):

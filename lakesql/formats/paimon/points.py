@@ -5,6 +5,7 @@ CoreOptions.StartupMode.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -32,10 +33,16 @@ class Point:
     branch: str | None = None
 
 
-def point_of(timeline: Timeline, at: At, options: Options, time_zone: str) -> Point:
-    """The state `at`; where that is the latest, the one that options name. timeline: of the table's own folder. Raises NoSuchVersionError,
-    ExpiredVersionError, ConfigError, UnsupportedFeatureError.
+def point_of(timeline: Timeline, at: At, options: Options, given: Mapping[str, str], time_zone: str) -> Point:
+    """The state `at`; where that is the latest, the one that options name. given: those of this read alone, which come before an instant for the whole lake.
+
+    timeline: of the table's own folder. Raises NoSuchVersionError, ExpiredVersionError, ConfigError, UnsupportedFeatureError.
     """
+    named = next((n for n in (*SCAN_POINTS, *INCREMENTAL) if n in given), None)
+    if named is not None:
+        if isinstance(at, AtVersion) or (isinstance(at, AtTime) and not at.or_latest):
+            raise ConfigError(f"option {named} and AS OF {at} name two states of a table; give one")
+        at = Latest()
     name = options.text("branch")
     branch = None if name in (None, "main") else name
     if branch is not None:

@@ -83,7 +83,8 @@ def _keys_are_apart(source: Source, files: pa.Table) -> bool:
 
 
 GROUP, ADDS, ROW = "bucket'", "adds'", "row'"
-"""Names of technical columns: what tells buckets apart in rows that are merged; whether a row adds something; the row's id, by its place."""
+"""Names of technical columns: what tells buckets apart in rows that are merged; whether a row adds something; the
+row's place among all that are put together."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Wanted:
     """What rows of files are to have.
 
     columns: of the table. keyed: for merging, with the writers' numbers and whether rows take back. grouped: the bucket as a number. kinds: the kinds of
-    rows themselves. retracts: whether rows that take back come at all.
+    rows themselves. retracts: whether rows that take back come at all. placed: the place of a row among all of its row groups.
     """
 
     columns: tuple[str, ...]
@@ -137,7 +138,7 @@ class Reader:
             output[SEQUENCE] = self._sequence(files, names, fields, values)
         if wanted.placed:
             names.index_used = True
-            output[ROW] = Sum(Col(names.constant(values, "first row id", files["first_row_id"])), Col(names.index))
+            output[ROW] = Sum(Col(names.constant(values, "place", files["place"])), Col(names.index))
         if wanted.grouped:
             output[GROUP] = Col(names.constant(values, "bucket", files["group"]))
         if wanted.kinds:

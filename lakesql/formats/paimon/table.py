@@ -82,7 +82,7 @@ class PaimonTable:
         """One branch's state."""
         shared, reading = self._shared, self._reading
         timeline = Timeline(shared.storage, shared.location)
-        point = point_of(timeline, at, self._options(shared.location), reading.time_zone)
+        point = point_of(timeline, at, self._options(shared.location), reading.given, reading.time_zone)
         return self._state(point)
 
     def _of_branch(self, name: str, current: PaimonSnapshot) -> PaimonSnapshot:
