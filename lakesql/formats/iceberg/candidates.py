@@ -62,6 +62,7 @@ class Partitioning:
                 continue
             if field.transform.kind is Kind.BUCKET:
                 found.append(PartitionColumn(bucket_path(path, field.transform.parameter), field, position, type_, None))
+                found.append(PartitionColumn(path, field, position, type_, column.type.arrow))
             elif tells_order(field.transform):
                 found.append(PartitionColumn(path, field, position, type_, column.type.arrow))
         return found

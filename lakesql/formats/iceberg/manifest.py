@@ -73,9 +73,13 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A row of a manifest list, as far as its entries depend on it. spec: how its files are divided; schemas: where the types of partition values come from."""
+    """A row of a manifest list, as far as its entries depend on it.
+
+    length_bytes: as the list has it, None where it does not say; spec: how its files are divided; schemas: where the types of partition values come from.
+    """
 
     path: str
+    length_bytes: int | None
     content: int
     spec: PartitionSpec
     sequence_number: int
@@ -85,8 +89,10 @@ class ManifestFile:
 
     @cached_property
     def key(self) -> Hashable:
-        """What its decoded columns are kept under: the file, and the types its partition values are read in."""
-        return self.path, tuple((f.id, f.name, str(value_type(f, self.schemas))) for f in self.spec.fields)
+        """What its decoded columns are kept under: the file, which no table made anew at this place writes alike, and the types its partition values are read
+        in.
+        """
+        return self.path, self.length_bytes, self.added_snapshot_id, tuple((f.id, f.name, str(value_type(f, self.schemas))) for f in self.spec.fields)
 
 
 @dataclass(frozen=True)

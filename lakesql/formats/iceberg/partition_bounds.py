@@ -34,14 +34,18 @@ def tells_order(transform: Transform) -> bool:
 
 
 def value_bounds(transform: Transform, values: pa.Array, source: pa.DataType) -> Bounds | None:
-    """Bounds of the source column from one partition value per file; None where the transform does not tell. A null value means that the column is null in
-    all rows.
+    """Bounds of the source column from one partition value per file; None where the transform does not tell.
+
+    A null value means that the column is null in all rows; a bucket says no more than that.
     """
     one = pa.array(np.ones(len(values), np.int64))
     nulls = values.is_null().cast(pa.int64())
     if transform.kind is Kind.IDENTITY:
         exact = cast_or_none(values, source)
         return None if exact is None else Bounds(exact, exact, nulls, one, constant=True)
+    if transform.kind is Kind.BUCKET:
+        unknown = pa.nulls(len(values), source)
+        return Bounds(unknown, unknown, nulls, one)
     if not tells_order(transform):
         return None
     lower, upper = source_range(transform, values, values, source)
@@ -70,6 +74,9 @@ def summary_bounds(transform: Transform, lower: pa.Array, upper: pa.Array, flags
     nans = pc.if_else(flags["contains_nan"], pa.scalar(None, pa.int64()), pa.scalar(0, pa.int64())) if is_float else None
     if source is None:
         return Bounds(lower, upper, nulls, two, null_count_exact=False)
+    if transform.kind is Kind.BUCKET:
+        unknown = pa.nulls(len(lower), source)
+        return Bounds(unknown, unknown, nulls, two, null_count_exact=False)
     if not tells_order(transform):
         return None
     low, high = source_range(transform, lower, upper, source)

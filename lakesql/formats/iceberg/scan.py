@@ -59,12 +59,12 @@ class Source:
 
     def files_of(self, rows: ManifestRows) -> list[ManifestFile]:
         """The manifests as their entries need them. Raises MetadataError for a spec that is not there."""
-        names = ("path", "content", "partition_spec_id", "sequence_number", "added_snapshot_id", "first_row_id")
+        names = ("path", "manifest_length", "content", "partition_spec_id", "sequence_number", "added_snapshot_id", "first_row_id")
         columns = [rows.column(name).to_pylist() for name in names]
         schemas = self.metadata.newest_schemas
         return [
-            ManifestFile(path, content, self.metadata.spec(spec, f'manifest "{path}"'), sequence, added, first_row, schemas)
-            for path, content, spec, sequence, added, first_row in zip(*columns, strict=True)
+            ManifestFile(path, length, content, self.metadata.spec(spec, f'manifest "{path}"'), sequence, added, first_row, schemas)
+            for path, length, content, spec, sequence, added, first_row in zip(*columns, strict=True)
         ]
 
 
