@@ -32,3 +32,6 @@ class IcebergFormat:
     def open(self, storage: Storage, location: str, options: Mapping[str, str]) -> IcebergTable:
         """See Format."""
         return IcebergTable(storage, location, options)
+
+
+FORMAT = IcebergFormat()

@@ -77,7 +77,7 @@ def test_a_copy_reads_its_own_files(tmp_path: Path) -> None:
 def test_files_outside_the_location(tmp_path: Path) -> None:
     """Found by the end of their path below the new place; or where they are."""
     maker = TableMaker(tmp_path / "wh" / "t", [("id", "long")], location="mr/src/test-table")
-    inside = maker.data_file({"id": [1]}) | {"file_path": "/home/someone/mr/src/test-table/data/file-1.parquet"}
+    inside = maker.data_file({"id": [1]}) | {"file_path": "/elsewhere/mr/src/test-table/data/file-1.parquet"}
     beside = maker.data_file({"id": [2]}, name="../imported/x=1/f.parquet") | {"file_path": "hdfs://nn/warehouse/imported/x=1/f.parquet"}
     absolute = maker.data_file({"id": [3]}, name="../../far.parquet") | {"file_path": f"file:{tmp_path}/far.parquet"}
     maker.commit([inside, beside, absolute])
