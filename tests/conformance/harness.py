@@ -23,7 +23,7 @@ from . import gaps, refusals
 from .cases import Case, Read, corpus, load
 from .judge import difference
 
-FORMATS_ON = frozenset({"delta", "paimon"})
+FORMATS_ON = frozenset({"delta", "iceberg", "paimon"})
 """Formats that lakesql reads; the others' cases are counted and skipped."""
 
 ENGINES = ("datafusion",)
