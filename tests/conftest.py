@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from conformance.summary import pytest_terminal_summary as pytest_terminal_summary
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

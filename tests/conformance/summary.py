@@ -1,4 +1,7 @@
-"""The suite's closing summary: passed, failed and listed gaps for every format, and with `--conformance-report` for every feature word."""
+"""The suite's closing summary: passed, failed and listed gaps for every format, and with `--conformance-report` for every feature word.
+
+`tests/conftest.py` takes the hook from here: where tests are spread over processes, the one that sums up reads no conftest below it.
+"""
 
 from __future__ import annotations
 
