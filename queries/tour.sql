@@ -24,6 +24,14 @@ WHERE past.liked AND NOT coalesce(now.liked, false)
 GROUP BY past.day
 ORDER BY past.day;
 
+-- Formats do not matter to a join: items are an Iceberg table, users a Paimon table with a primary key, impressions Delta.
+SELECT i.category, u.country, count(*) AS views
+FROM impressions p JOIN items i ON i.item_id = p.item_id JOIN users u ON u.user_id = p.user_id
+WHERE p.day = DATE '2026-11-20'
+GROUP BY i.category, u.country
+ORDER BY views DESC, i.category, u.country
+LIMIT 5;
+
 -- What did it cost? Before a data file is opened, the table's own metadata says which of them cannot hold a row of the answer:
 -- here four of five days go by the partition they lie in. EXPLAIN PRUNING lists them, each with the proof.
 EXPLAIN PRUNING
@@ -41,4 +49,4 @@ EXPLAIN PRUNING SELECT count(*) AS views FROM impressions WHERE day = DATE '2026
 -- How did the table become what it is? Every table has its history, its files, its schema and more beside it.
 SELECT version, "timestamp", operation FROM "impressions$history" ORDER BY version DESC LIMIT 5;
 
--- The other five tables are Paimon, Iceberg, Hudi and Lance. They are listed above; a query on one says that its format is not read yet.
+-- Two tables of the lake are Hudi and Lance: they are listed above, and a query on one says that its format is not read yet.
