@@ -24,7 +24,7 @@ import pyroaring
 
 from lakesql.avro.matching import legal_name
 from lakesql.formats.iceberg.types import Field, Primitive, Struct, arrow_type, parse_fields
-from tests.avro.writer import container
+from avro.writer import container
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 ID = "PARQUET:field_id"
@@ -454,13 +454,20 @@ def vector_blob(bitmap: pyroaring.BitMap64) -> bytes:
     return struct.pack(">I", len(body)) + body + struct.pack(">I", zlib.crc32(body))
 
 
+def unscaled(value: Decimal, scale: int) -> int:
+    """A decimal's digits as a whole number, all of them."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    return int("".join(map(str, digits))) * 10 ** (exponent + scale) * (-1 if sign else 1)
+
+
 def bound(value: pa.Scalar) -> bytes:
     """A value in binary single-value form."""
     type_ = value.type
     if pa.types.is_boolean(type_):
         return b"\x01" if value.as_py() else b"\0"
     if pa.types.is_decimal(type_):
-        number = int(value.as_py().scaleb(type_.scale))
+        number = unscaled(value.as_py(), type_.scale)
         return number.to_bytes(max(1, (number + (number < 0)).bit_length() // 8 + 1), "big", signed=True)
     if pa.types.is_floating(type_):
         return struct.pack("<f" if type_.bit_width == 32 else "<d", value.as_py())
@@ -508,7 +515,7 @@ def _stored(partition: Mapping[str, Any], spec: Mapping[str, Any], types: Mappin
         value = partition.get(field["name"])
         if isinstance(value, Decimal):
             scale = int(types[field["source-id"]][8:-1].split(",")[1])
-            value = int(value.scaleb(scale)).to_bytes(16, "big", signed=True)
+            value = unscaled(value, scale).to_bytes(16, "big", signed=True)
         stored[field["name"]] = stored[legal_name(field["name"])] = value
     return stored
 

@@ -13,7 +13,7 @@ import pytest
 from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
 from lakesql.storage import CachedStorage, LocalStorage
 from lakesql.table import Latest, ScanRequest
-from tests.avro.writer import container
+from avro.writer import container
 
 from .reading import opened, read, scanned, version, where
 from .reference import rows

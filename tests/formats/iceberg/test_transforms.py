@@ -42,10 +42,11 @@ def test_hashes_of_the_spec(value: Any, type_: pa.DataType, expected: int) -> No
     assert murmur3(content) == expected % 2**32
 
 
-@pytest.mark.parametrize("number", [0, -1, 1, 127, 128, -128, -129, 255, 256, 2**63, -(2**63), 10**37])
+@pytest.mark.parametrize("number", [0, -1, 1, 127, 128, -128, -129, 255, 256, 2**63, -(2**63), 10**38 - 1])
 def test_decimals_are_hashed_in_as_few_bytes_as_java_takes(number: int) -> None:
     expected = number.to_bytes((number if number >= 0 else ~number).bit_length() // 8 + 1, "big", signed=True)
     assert hashed_bytes(pa.scalar(Decimal(number), pa.decimal128(38, 0))) == expected
+    assert hashed_bytes(pa.scalar(Decimal(f"{number}E-5"), pa.decimal128(38, 5))) == expected
 
 
 def test_types_without_a_hash() -> None:
