@@ -82,7 +82,7 @@ def hashed_bytes(value: pa.Scalar) -> bytes | None:
         return int(value.value // (1000 if type_.unit == "ns" else 1)).to_bytes(8, "little", signed=True)
     if t.is_decimal128(type_):
         sign, digits, exponent = value.as_py().as_tuple()  # not by arithmetic, which rounds to 28 digits
-        unscaled = int("".join(map(str, digits))) * 10 ** (exponent + type_.scale) * (-1 if sign else 1)
+        unscaled: int = int("".join(map(str, digits))) * 10 ** (exponent + type_.scale) * (-1 if sign else 1)
         return unscaled.to_bytes(max(1, (unscaled + (unscaled < 0)).bit_length() // 8 + 1), "big", signed=True)
     if t.is_string(type_) or t.is_binary(type_) or t.is_fixed_size_binary(type_):
         content: bytes = value.as_buffer().to_pybytes()

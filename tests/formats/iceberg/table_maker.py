@@ -21,10 +21,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyroaring
+from avro.writer import container
 
 from lakesql.avro.matching import legal_name
 from lakesql.formats.iceberg.types import Field, Primitive, Struct, arrow_type, parse_fields
-from avro.writer import container
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 ID = "PARQUET:field_id"

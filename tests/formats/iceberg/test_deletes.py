@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.orc as orc
 import pytest
+from avro.writer import container
 
 from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
 from lakesql.storage import CachedStorage, LocalStorage
 from lakesql.table import Latest, ScanRequest
-from avro.writer import container
 
 from .reading import opened, read, scanned, version, where
 from .reference import rows

@@ -44,8 +44,29 @@ def table(maker: TableMaker, name: str, at: At = NOW) -> list[dict[str, Any]]:
     return rows
 
 
-NAMES = """snapshots history refs metadata_log_entries schema properties specs files data_files delete_files entries manifests partitions position_deletes
-all_files all_data_files all_delete_files all_entries all_manifests""".split()
+NAMES = [
+    # fmt: off
+    "snapshots",
+    "history",
+    "refs",
+    "metadata_log_entries",
+    "schema",
+    "properties",
+    "specs",
+    "files",
+    "data_files",
+    "delete_files",
+    "entries",
+    "manifests",
+    "partitions",
+    "position_deletes",
+    "all_files",
+    "all_data_files",
+    "all_delete_files",
+    "all_entries",
+    "all_manifests",
+    # fmt: on
+]
 
 
 def test_names(maker: TableMaker) -> None:
