@@ -45,7 +45,6 @@ def table(maker: TableMaker, name: str, at: At = NOW) -> list[dict[str, Any]]:
 
 
 NAMES = [
-    # fmt: off
     "snapshots",
     "history",
     "refs",
@@ -65,7 +64,6 @@ NAMES = [
     "all_delete_files",
     "all_entries",
     "all_manifests",
-    # fmt: on
 ]
 
 
