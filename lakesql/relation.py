@@ -268,9 +268,9 @@ class LatestByKey:
 
     order: columns that decide which row is newest, most significant first, each with True for ascending (a higher value is newer); null is older than any
     value in either direction; ties go to the run with the higher age. drop: a boolean column; a newest row where it is true vanishes, and with it its key. A
-    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. age_first: every row of a run
-    is newer than any row of its key in a run of lower age, whatever `order` says of them, which then decides within a run alone. Source: Paimon deduplicate
-    tables, Hudi merge-on-read.
+    run whose keys are known to be unique within it says so by `unique`, which lets an engine anti-join it instead of sorting. age_first: every row of a run is
+    newer than any row of its key in a run of lower age, whatever `order` says of them, which then decides within a run alone. distinct: an int64 column without
+    nulls in which all rows of a key differ, so that its value names the newest one. Source: Paimon deduplicate tables, Hudi merge-on-read.
     """
 
     runs: tuple[Run, ...]
@@ -279,6 +279,7 @@ class LatestByKey:
     drop: str | None = None
     unique: frozenset[int] = field(default_factory=frozenset)
     age_first: bool = False
+    distinct: str | None = None
 
 
 @dataclass(frozen=True)

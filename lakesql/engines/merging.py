@@ -21,6 +21,9 @@ from lakesql.relation import MergeByKey, MergeRule, Retract
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+AGE = "__lakesql_age"
+"""The field of a row that says how old its run is: a higher number is newer."""
+
 KEPT = "__lakesql_kept"
 """The field of `fold`'s result that says whether the row is one of the table's."""
 
@@ -30,8 +33,8 @@ _DELETE = 3
 def fold(rows: pa.ListArray, node: MergeByKey) -> pa.StructArray:
     """The merged row of every list, with a field for each rule and KEPT.
 
-    rows: lists of structs with the rules' columns, and `node.kind` where there is one, each list in the node's order and not empty. Raises EngineError for
-    what rules refuse and for values that overflow.
+    rows: lists of structs in any order, none empty, with the columns of rules and order, `node.kind` where there is one, and AGE. Raises EngineError for what
+    rules refuse and for values that overflow.
     """
     offsets = rows.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
     start, end = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
@@ -39,6 +42,21 @@ def fold(rows: pa.ListArray, node: MergeByKey) -> pa.StructArray:
     fields = dict(zip((f.name for f in flat.type), map(_plain, flat.flatten()), strict=True))
     kinds = fields[node.kind].to_numpy(zero_copy_only=False) if node.kind is not None else np.zeros(len(flat), np.int8)
     return _Fold(node, fields, kinds, offsets - start).run()
+
+
+def _sorted(node: MergeByKey, fields: dict[str, pa.Array], kinds: npt.NDArray[np.int8], counts: Ints) -> Ints:
+    """The rows list by list, oldest first: null is older than any value in either direction; rows that tie are ordered by what they do, then by age."""
+    keys: list[npt.NDArray[np.generic]] = [fields[AGE].to_numpy(zero_copy_only=False), np.isin(kinds, (0, 2))]
+    for column, ascending in reversed(node.order):
+        values = fields[column]
+        if pa.types.is_integer(values.type) and not values.null_count:
+            found = values.to_numpy(zero_copy_only=False)
+            keys.append(found if ascending else ~found)
+        else:
+            found = ranks([values], len(values))
+            keys.append(found if ascending else np.where(values.is_null().to_numpy(zero_copy_only=False), found, int(found.max(initial=0)) + 1 - found))
+    keys.append(np.repeat(np.arange(len(counts)), counts))
+    return np.lexsort(keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +76,7 @@ class _Fold:
     def __init__(self, node: MergeByKey, fields: dict[str, pa.Array], kinds: npt.NDArray[np.int8], offsets: Ints) -> None:
         self.node, self.kinds, self.starts = node, kinds, offsets[:-1]
         self.counts = np.diff(offsets)
+        self.order = _sorted(node, fields, kinds, self.counts)
         self.size = len(self.starts)
         self.rules: dict[str, MergeRule] = {r.column: r for r in node.rules}
         self.columns: dict[str, Column] = {r.column: column_of(r, fields[r.column], self.size) for r in node.rules}
@@ -70,13 +89,13 @@ class _Fold:
         """All steps, and their result."""
         single = np.flatnonzero(self.counts == 1)
         for column in self.columns.values():
-            column.set(single, self.starts[single])
+            column.set(single, self.order[self.starts[single]])
         self.inserted[single] = True
-        self.removed[single] = np.isin(self.kinds[self.starts[single]], (1, 3))
+        self.removed[single] = np.isin(self.kinds[self.order[self.starts[single]]], (1, 3))
         for step in range(int(self.counts.max(initial=0))):
             keys = np.flatnonzero((self.counts > step) & (self.counts > 1))
             if len(keys):
-                self._step(keys, self.starts[keys] + step)
+                self._step(keys, self.order[self.starts[keys] + step])
         kept = ~self.removed & (self.inserted | (not self.node.needs_insert))
         arrays = [self.columns[r.column].result() for r in self.node.rules]
         return pa.StructArray.from_arrays([*arrays, pa.array(kept)], names=[*(r.column for r in self.node.rules), KEPT])

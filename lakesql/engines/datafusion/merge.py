@@ -59,33 +59,67 @@ def latest_by_key(context: SessionContext, node: LatestByKey, lower: Callable[[R
     """See relation.LatestByKey."""
     runs = sorted(node.runs, key=lambda r: r.age)
     frames = {f"run{n}": lower(run.input) for n, run in enumerate(runs)}
-    names = frames["run0"].schema().names
-    columns = ", ".join(quoted(n) for n in names)
+    schema: pa.Schema = frames["run0"].schema()
+    columns = ", ".join(quoted(n) for n in schema.names)
     parts = [f"SELECT {columns}, {n} AS {_AGE} FROM {{run{n}}}" for n in range(len(runs))]
     if runs[0].age not in node.unique:
-        merged = _latest(" UNION ALL ".join(parts), node, columns)
+        merged = _latest(" UNION ALL ".join(parts), node, schema)
     elif len(runs) == 1:
         merged = parts[0]
     else:
         newer = " UNION ALL ".join(parts[1:])
-        same_key = " AND ".join(same(f"__b.{quoted(k)}", f"__n.{quoted(k)}") for k in node.key)
-        keys = f"SELECT {', '.join(quoted(k) for k in node.key)} FROM ({newer})"
-        exists = f"EXISTS (SELECT 1 FROM ({keys}) AS __n WHERE {same_key})"
-        bulk = f"SELECT __b.* FROM ({parts[0]}) AS __b WHERE"
         # Where age decides first, or alone, a newer run always wins; else a row of the bulk may.
-        contenders = f"{newer} UNION ALL {bulk} {exists}" if node.order and not node.age_first else newer
-        merged = f"{bulk} NOT {exists} UNION ALL {_latest(contenders, node, columns)}"
+        contenders = f"{newer} UNION ALL {touched(parts[0], newer, node.key, schema)}" if node.order and not node.age_first else newer
+        merged = f"{untouched(parts[0], newer, node.key, schema)} UNION ALL {_latest(contenders, node, schema)}"
     kept = "" if node.drop is None else f" WHERE {quoted(node.drop)} IS NOT TRUE"
     return over(context, f"SELECT {columns} FROM ({merged}){kept}", frames)
 
 
-def _latest(rows: str, node: LatestByKey, columns: str) -> str:
-    # Null is older than any value in either direction, so it comes last among the newest-first.
-    order = [f"{quoted(c)} {'DESC' if ascending else 'ASC'} NULLS LAST" for c, ascending in node.order]
+def untouched(bulk: str, newer: str, key: Sequence[str], schema: pa.Schema) -> str:
+    """The rows of bulk whose key is not among those of newer. The keys stand on the left, where a hash join builds its table."""
+    return _by_newer("ANTI", bulk, newer, key, schema)
+
+
+def touched(bulk: str, newer: str, key: Sequence[str], schema: pa.Schema) -> str:
+    """The rows of bulk whose key is among those of newer."""
+    return _by_newer("SEMI", bulk, newer, key, schema)
+
+
+def _by_newer(join: str, bulk: str, newer: str, key: Sequence[str], schema: pa.Schema) -> str:
+    keys = f"SELECT {', '.join(quoted(k) for k in key)} FROM ({newer})"
+    return f"SELECT __b.* FROM ({keys}) AS __n RIGHT {join} JOIN ({bulk}) AS __b ON {same_key('__n', '__b', key, schema)}"
+
+
+def same_key(left: str, right: str, key: Sequence[str], schema: pa.Schema) -> str:
+    """Null-safe equality of keys. The engine finds 0.0 and -0.0 equal when it joins; their inverses are not."""
+    floats = [quoted(k) for k in key if pa.types.is_floating(schema.field(k).type)]
+    matches = [same(f"{left}.{quoted(k)}", f"{right}.{quoted(k)}") for k in key]
+    return " AND ".join(matches + [same(f"(1.0 / {left}.{k})", f"(1.0 / {right}.{k})") for k in floats])
+
+
+def grouping(key: Sequence[str], schema: pa.Schema) -> list[str]:
+    """What rows of one key have in common: for floating-point columns their inverses too, which tell zeros apart."""
+    return [quoted(k) for k in key] + [f"(1.0 / {quoted(k)})" for k in key if pa.types.is_floating(schema.field(k).type)]
+
+
+def _latest(rows: str, node: LatestByKey, schema: pa.Schema) -> str:
+    """The newest row of each key. Numbering the rows of each costs several times what a grouping does, so where a column names a row, the newest one's name is
+    found first, and the row by a join.
+    """
+    columns = ", ".join(quoted(n) for n in schema.names)
+    group = ", ".join(grouping(node.key, schema))
+    names = [c for c, _ in node.order]
+    order = [f"{quoted(c)} {'DESC' if ascending else 'ASC'} NULLS LAST" for c, ascending in node.order]  # null is older than any value in either direction
+    if node.distinct in names and not (node.age_first and len(node.runs) > 2):
+        place, name = names.index(node.distinct), quoted(node.distinct)
+        newest = f"{'max' if node.order[0][1] else 'min'}({name})" if place == 0 else f"first_value({name} ORDER BY {', '.join(order[: place + 1])})"
+        keys = ", ".join(quoted(k) for k in node.key)
+        winners = f"SELECT {keys}, {newest} AS {_RANK} FROM ({rows}) GROUP BY {group}"
+        matches = f"{same_key('__w', '__r', node.key, schema)} AND __w.{_RANK} = __r.{name}"
+        return f"SELECT {', '.join(f'__r.{quoted(n)}' for n in schema.names)}, __r.{_AGE} FROM ({winners}) AS __w JOIN ({rows}) AS __r ON {matches}"
     order.insert(0 if node.age_first else len(order), f"{_AGE} DESC")
-    key = ", ".join(quoted(k) for k in node.key)
     # Without a frame of rows the engine refuses an order by bytes.
-    window = f"PARTITION BY {key} ORDER BY {', '.join(order)} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+    window = f"PARTITION BY {group} ORDER BY {', '.join(order)} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
     ranked = f"SELECT *, row_number() OVER ({window}) AS {_RANK} FROM ({rows})"
     return f"SELECT {columns}, {_AGE} FROM ({ranked}) WHERE {_RANK} = 1"
 

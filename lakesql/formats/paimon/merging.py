@@ -61,15 +61,18 @@ class Plan:
         """Whether the kinds of rows are asked for."""
         return bool(self.rules)
 
-    def relation(self, bulk: Relation, newer: Relation, group: tuple[str, ...], *, settled: bool) -> Relation:
-        """The merged rows. bulk: of runs that have each key once; newer: of all others; group: a column that is part of the key; settled: the bulk is older
-        than all others.
+    def relation(self, bulk: Relation, newer: Relation, group: tuple[str, ...], *, settled: bool, distinct: bool) -> Relation:
+        """The merged rows.
+
+        bulk: of runs that have each key once; newer: of all others; group: a column that is part of the key. settled: the bulk is older than all others;
+        distinct: all rows of a key have numbers of their own.
         """
         runs, key = (Run(bulk, 0), Run(newer, 1)), (*group, *self.key)
         if self.rules:
             return MergeByKey(runs, key, self.order, self.rules, KIND, self.retract, self.deletes_remove, self.needs_insert, unique=frozenset((0,)))
-        own_order = self.order[:-1]
-        return LatestByKey(runs, key, (*self.order, (DELETED, False)), DELETED, unique=frozenset((0,)), age_first=settled and not own_order)
+        by_number_alone = len(self.order) == 1
+        order = (*self.order, (DELETED, False))
+        return LatestByKey(runs, key, order, DELETED, frozenset((0,)), age_first=settled and by_number_alone, distinct=SEQUENCE if distinct else None)
 
 
 def merged(schema: TableSchema, options: Options, columns: Sequence[str]) -> Plan:

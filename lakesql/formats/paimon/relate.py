@@ -70,7 +70,8 @@ def _merged(reader: Reader, files: pa.Table, constants: pa.Table, *, settled: bo
     for chosen in (bulk, ~bulk):
         mask = pa.array(chosen)
         runs.append(reader.rows(files.filter(mask), _filter(constants, mask), Wanted(plan.columns, True, grouped, plan.kinds, plan.keeps_retracts)))
-    node = plan.relation(runs[0], runs[1], (GROUP,) if grouped else (), settled=settled)
+    distinct = pc.all(files["distinct"]).as_py() and not reader.source.options.flag("sequence.snapshot-ordering")
+    node = plan.relation(runs[0], runs[1], (GROUP,) if grouped else (), settled=settled, distinct=distinct)
     return Project(node, reader.columns, tuple(Col(c) for c in reader.columns))
 
 

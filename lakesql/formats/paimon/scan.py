@@ -329,7 +329,7 @@ def file_vectors(source: Source, files: Selection) -> pa.Array:
 
 def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Array) -> pa.Table:
     """One row per file: path, size_bytes, and what `relate.py` reads."""
-    merge, bulk = _merging(source, files, groups)
+    merge, bulk, distinct = _merging(source, files, groups)
     deletes = files.column("_DELETE_ROW_COUNT")
     return pa.table(
         {
@@ -343,6 +343,7 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
             "total_buckets": files.column("_TOTAL_BUCKETS"),
             "merge": pa.array(merge, pa.int8()),
             "bulk": pa.array(bulk),
+            "distinct": pa.array(distinct),
             "takes_back": pa.array(np.asarray(pc.fill_null(pc.not_equal(deletes, 0), True)) & source.has_key),
             "vector": vectors,
             "first_row_id": files.column("_FIRST_ROW_ID"),
@@ -353,13 +354,14 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
     )
 
 
-def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices, Mask]:
-    """How each file's rows become the table's, and whether the file is bulk."""
+def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices, Mask, Mask]:
+    """How each file's rows become the table's, whether the file is bulk, and whether numbers tell the versions of its keys apart."""
     count = len(files)
     merge: Indices = np.full(count, RAW, np.int64)
     bulk: Mask = np.zeros(count, bool)
+    distinct: Mask = np.ones(count, bool)
     if not source.merges or not count:
-        return merge, bulk
+        return merge, bulk, distinct
     levels, sizes = files.numbers("_LEVEL"), np.bincount(groups)
     low, high = np.full(len(sizes), 2**31), np.full(len(sizes), -1)
     np.minimum.at(low, groups, levels)
@@ -369,8 +371,8 @@ def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices
     if len(suspects):
         found = sections(files.take(suspects), groups[suspects], source.described)
         merge[suspects] = np.where(found.alone, RAW, np.where(found.settled, MERGED, MIXED))
-        bulk[suspects] = found.bulk
-    return merge, bulk
+        bulk[suspects], distinct[suspects] = found.bulk, found.distinct
+    return merge, bulk, distinct
 
 
 def _extremes(source: Source, files: Selection, name: str, live: pa.Array, vectors: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array] | None:

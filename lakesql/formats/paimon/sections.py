@@ -24,13 +24,15 @@ from lakesql.formats.paimon.types import arrow_type
 @dataclass(frozen=True, eq=False)
 class Sections:
     """One entry per file. number: its section's, counted over all groups. alone: no other file has keys in its range. bulk: of the oldest run of its
-    section. settled: every row of the section's bulk is older, by the writers' numbers, than every other row of the section.
+    section. settled: every row of the section's bulk is older, by the writers' numbers, than every other row of the section. distinct: no two
+    rows of a key in the section have the same number.
     """
 
     number: Indices
     alone: Mask
     bulk: Mask
     settled: Mask
+    distinct: Mask
 
 
 def sections(files: Selection, groups: Indices, described: Described) -> Sections:
@@ -47,7 +49,7 @@ def sections(files: Selection, groups: Indices, described: Described) -> Section
     section[order] = np.cumsum(starts) - 1
     sizes = np.bincount(section, minlength=1)
     bulk = _oldest_run(section, levels, files)
-    return Sections(section, sizes[section] == 1, bulk, _settled(section, bulk, files))
+    return Sections(section, sizes[section] == 1, bulk, _settled(section, bulk, files), _distinct(section, levels, files))
 
 
 def _oldest_run(section: Indices, levels: Indices, files: Selection) -> Mask:
@@ -71,6 +73,26 @@ def _settled(section: Indices, bulk: Mask, files: Selection) -> Mask:
     np.minimum.at(lowest, section[~bulk], files.numbers("_MIN_SEQUENCE_NUMBER", -(2**63))[~bulk])
     settled: Mask = (highest < lowest)[section]
     return settled
+
+
+def _distinct(section: Indices, levels: Indices, files: Selection) -> Mask:
+    """Whether the numbers of a section's runs do not overlap; within a run keys occur once."""
+    count = len(section)
+    if not count:
+        return np.zeros(0, bool)
+    run_of = np.where(levels > 0, -levels, np.arange(count) + 1)
+    runs = np.unique(np.stack([section, run_of]), axis=1, return_inverse=True)[1].reshape(-1)
+    low, high, where = np.full(count, 2**63 - 1), np.full(count, -(2**63)), np.zeros(count, np.int64)
+    np.minimum.at(low, runs, files.numbers("_MIN_SEQUENCE_NUMBER", -(2**63)))
+    np.maximum.at(high, runs, files.numbers("_MAX_SEQUENCE_NUMBER", 2**63 - 1))
+    where[runs] = section
+    total = int(runs.max()) + 1
+    order = np.lexsort((low[:total], where[:total]))
+    clash = (where[order][1:] == where[order][:-1]) & (low[order][1:] <= high[order][:-1])
+    apart = np.ones(count, bool)
+    apart[where[order][1:][clash]] = False
+    distinct: Mask = apart[section]
+    return distinct
 
 
 def _key_ranks(files: Selection, described: Described) -> tuple[Indices, Indices]:
