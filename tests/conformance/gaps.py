@@ -71,7 +71,8 @@ GAPS: tuple[Gap, ...] = (
         Gap(
             f"iceberg/gen-lineage-orc/{n}",
             "never",
-            "the expected answer takes no row ids from ORC files, where Spark wrote the id 0 for each of four rows; the specification and Impala's answers take them",
+            "the expected answer takes no row ids from ORC files, where Spark wrote the id 0 for each of four rows; "
+            "the specification and Impala's answers take them",
             answers=True,
         )
         for n in range(8, 15)
