@@ -18,10 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyroaring
+from avro.writer import container
 
 from lakesql.formats.paimon.types import DataField, DataType, arrow_type, parse_type
-from tests.avro.writer import container
-from tests.formats.paimon.rows import row
+
+from .rows import row
 
 _OPTIONAL_LONG = ["null", "long"]
 

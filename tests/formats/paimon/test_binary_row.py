@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lakesql.errors import MetadataError
 from lakesql.formats.paimon.binary_row import Rows, distinct
-from tests.formats.paimon.rows import TYPES, expected, plain, row, type_of, values_of
+
+from .rows import TYPES, expected, plain, row, type_of, values_of
 
 
 @settings(max_examples=100, deadline=None)

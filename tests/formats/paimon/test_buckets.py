@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from lakesql.formats.paimon.buckets import MOST_KEYS, BucketFunction, BucketKey, encode, hive_hash, murmur3
 from lakesql.formats.paimon.types import DataField
 from lakesql.predicate import And, Cast, Column, Compare, In, IsNull, Op, Or, Predicate
-from tests.formats.paimon.rows import TYPES, expected, row, type_of, values_of
+
+from .rows import TYPES, expected, row, type_of, values_of
 
 
 @settings(max_examples=200, deadline=None)
