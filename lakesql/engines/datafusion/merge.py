@@ -104,13 +104,14 @@ def grouping(key: Sequence[str], schema: pa.Schema) -> list[str]:
 
 def _latest(rows: str, node: LatestByKey, schema: pa.Schema) -> str:
     """The newest row of each key. Numbering the rows of each costs several times what a grouping does, so where a column names a row, the newest one's name is
-    found first, and the row by a join.
+    found first, and the row by a join. Not for floating-point keys: a grouping gives -0.0 as 0.0.
     """
     columns = ", ".join(quoted(n) for n in schema.names)
     group = ", ".join(grouping(node.key, schema))
     names = [c for c, _ in node.order]
     order = [f"{quoted(c)} {'DESC' if ascending else 'ASC'} NULLS LAST" for c, ascending in node.order]  # null is older than any value in either direction
-    if node.distinct in names and not (node.age_first and len(node.runs) > 2):
+    floating = any(pa.types.is_floating(schema.field(k).type) for k in node.key)
+    if node.distinct in names and not floating and not (node.age_first and len(node.runs) > 2):
         place, name = names.index(node.distinct), quoted(node.distinct)
         newest = f"{'max' if node.order[0][1] else 'min'}({name})" if place == 0 else f"first_value({name} ORDER BY {', '.join(order[: place + 1])})"
         keys = ", ".join(quoted(k) for k in node.key)

@@ -72,9 +72,10 @@ def merge_by_key(context: SessionContext, node: MergeByKey, lower: Callable[[Rel
 
 def _merged(context: SessionContext, rows: str, node: MergeByKey, schema: pa.Schema, frames: Mapping[str, DataFrame]) -> DataFrame:
     """The rows of each key in a list, and what `fold` makes of it: once, which the optimiser keeps to for functions it takes for volatile alone. Columns of
-    the key come from the grouping, where the optimiser sees them: filters on them go below it.
+    the key come from the grouping, where the optimiser sees them, and filters on them go below it; but for floating-point ones, whose -0.0 leaves it as 0.0.
     """
-    outside = [r.column for r in node.rules if r.function == "key" and r.column in node.key]
+    grouped = [k for k in node.key if not pa.types.is_floating(schema.field(k).type)]
+    outside = [r.column for r in node.rules if r.function == "key" and r.column in grouped]
     inside = replace(node, rules=tuple(r for r in node.rules if r.column not in outside))
     struct = ", ".join(f"{_text(n)}, {quoted(n)}" for n in (*_merged_names(inside), AGE))
     keys = ", ".join(quoted(k) for k in node.key)
