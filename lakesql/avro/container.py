@@ -6,9 +6,9 @@ a block. Source: Avro specification, "Object Container Files".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -33,10 +33,13 @@ _MAX_ROWS_PER_BYTE = 1 << 16
 """More records than this for each byte of a block are no data, whatever the codec: they would fill memory, not files."""
 
 
+V = TypeVar("V")
+
+
 @dataclass(frozen=True)
 class Header:
     """What a container says of itself. schema: the writer's record, as parsed JSON; metadata: the other entries, as bytes; size_bytes: where the first block
-    starts. wrapped: records are given as a union with null, as old writers of Paimon do.
+    starts. wrapped: records are given as a union with null, as old writers of Paimon do. schema_text: the schema as it stands in the file.
     """
 
     schema: Any
@@ -45,6 +48,7 @@ class Header:
     sync: bytes
     size_bytes: int
     wrapped: bool = False
+    schema_text: bytes = field(default=b"", repr=False)
 
     @property
     def stored(self) -> Any:
@@ -152,6 +156,27 @@ def header_bytes(header: Header, schema: Any) -> bytes:
     return MAGIC + _varint(len(entries)) + body + b"\0" + header.sync
 
 
+class Known(Generic[V]):
+    """What was worked out for a key before: files of one table share few schemas. All is forgotten when there is too much of it; threads may do work twice."""
+
+    def __init__(self, limit: int = 512) -> None:
+        self._limit = limit
+        self._values: dict[Hashable, V] = {}
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value for the key; errors are not remembered."""
+        found = self._values.get(key)
+        if found is None:
+            found = make()
+            if len(self._values) >= self._limit:
+                self._values.clear()
+            self._values[key] = found
+        return found
+
+
+_parsed: Known[tuple[Any, bool]] = Known()
+
+
 class _TooShort(Exception):
     """The bytes at hand end within what is being read."""
 
@@ -180,14 +205,15 @@ def _header(content: bytes, path: str) -> Header:
         raise UnsupportedFeatureError(
             f'"{path}" is compressed with {codec[:40]!r}; Avro files are read with {", ".join(CODECS)}', feature=f"Avro codec {codec[:40]}"
         )
-    schema, wrapped = _schema(entries.pop("avro.schema", None), path)
-    return Header(schema, entries, codec, sync, at + _SYNC_BYTES, wrapped)
-
-
-def _schema(text: bytes | None, path: str) -> tuple[Any, bool]:
-    """The schema of records, and whether those are a union with null."""
+    text = entries.pop("avro.schema", None)
     if text is None:
         raise MetadataError(f'"{path}" has no avro.schema in its header')
+    schema, wrapped = _parsed.get(text, lambda: _schema(text, path))
+    return Header(schema, entries, codec, sync, at + _SYNC_BYTES, wrapped, text)
+
+
+def _schema(text: bytes, path: str) -> tuple[Any, bool]:
+    """The schema of records, and whether those are a union with null."""
     try:
         schema = orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -26,8 +26,8 @@ from typing import Any, TypeAlias, TypeVar
 import orjson
 import pyarrow as pa
 
-from lakesql.avro.container import WRAPPED, Content, Header, header_bytes, header_of, row_count
-from lakesql.avro.matching import Match, plan, shaped
+from lakesql.avro.container import WRAPPED, Content, Header, Known, header_bytes, header_of, row_count
+from lakesql.avro.matching import Match, Struct, plan, shaped
 from lakesql.avro.plain import MAX_BYTES, Unreadable, records
 from lakesql.errors import Error, MetadataError
 from lakesql.location import engine_url, is_local
@@ -40,10 +40,12 @@ _BATCH_ROWS = 65_536
 _DEADLINE_S = 30.0
 _BYTES_PER_S = 1 << 20
 """A thirtieth of what a slow machine decodes."""
-_SCHEMAS_KEPT = 512
-_known: dict[bytes, pa.Schema] = {}
 
 T = TypeVar("T")
+
+_held_schemas: Known[pa.Schema] = Known()
+_sound_schemas: Known[tuple[Any, bytes]] = Known()
+_plans: Known[Struct] = Known()
 
 
 def read_header(storage: Storage, path: str) -> Header:
@@ -71,7 +73,8 @@ def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME)
         if rows == 0:
             return schema.empty_table()
         asked = pa.schema([pa.field(WRAPPED, pa.struct(list(schema)))]) if header.wrapped else schema
-        table = _read(content, header, without_empty_records(header.stored), asked, match, rows)
+        sound, _ = _sound(header)
+        table = _read(content, header, sound, asked, match, rows)
     return _unwrapped(table, schema, path) if header.wrapped else table
 
 
@@ -144,8 +147,9 @@ class _Reading:
 
     def table(self, place: str) -> pa.Table:
         """The wanted columns of the file at `place`, which is, or is a copy of, the one that is read."""
-        held = self._mapped(lambda: _held(orjson.dumps(self.schema), place))
-        node = plan(self.schema, held, self.wanted, self.match, self.path)
+        held = self._mapped(lambda: _held(_sound(self.header)[1], place))
+        key = (self.header.schema_text, self.wanted.serialize().to_pybytes(), self.match)  # schemas compare without their field ids
+        node = _plans.get(key, lambda: plan(self.schema, held, self.wanted, self.match, self.path))
         if not node.asked:
             return shaped([], [], node, self.wanted, self.rows, self.path)
         asked = pa.schema(list(node.asked))
@@ -186,14 +190,18 @@ def _scan(place: str, asked: pa.Schema) -> list[pa.RecordBatch]:
 
 
 def _held(schema: bytes, place: str) -> pa.Schema:
-    """The Arrow schema the decoder makes of a writer's schema, asked once for each: files of one table share few."""
-    held = _known.get(schema)
-    if held is None:
-        held = _context().read_avro(engine_url(place), file_extension="").schema()
-        if len(_known) >= _SCHEMAS_KEPT:
-            _known.clear()
-        _known[schema] = held
-    return held
+    """The Arrow schema the decoder makes of a writer's schema, asked once for each."""
+    return _held_schemas.get(schema, lambda: _context().read_avro(engine_url(place), file_extension="").schema())
+
+
+def _sound(header: Header) -> tuple[Any, bytes]:
+    """The schema that is decoded by, without empty records; and as JSON."""
+
+    def make() -> tuple[Any, bytes]:
+        sound = without_empty_records(header.stored)
+        return sound, orjson.dumps(sound)
+
+    return _sound_schemas.get((header.schema_text, header.wrapped), make)
 
 
 @cache
@@ -226,6 +234,8 @@ def _within(work: Callable[[], T], seconds: float, path: str) -> T:
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:  # combining would copy it
+        return column.chunk(0)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
 

@@ -213,3 +213,10 @@ def test_numbers_of_more_than_64_bits_are_null(storage: LocalStorage, tmp_path: 
     assert [None if v is None else v.microsecond for v in table["at"].to_pylist()] == [0, None, 2]
     whole = avro.read(storage, written(tmp_path, container(ROWS, [{**r, "at": 5} for r in records])), WANTED)
     assert table.drop_columns(["at"]).equals(whole.drop_columns(["at"]))
+
+
+def test_two_schemas_that_differ_in_ids_alone(storage: LocalStorage, tmp_path: Path) -> None:
+    """Arrow says they are equal; what was found out for the one must not be taken for the other."""
+    path = written(tmp_path, container(ROWS, [row(1)]))
+    swapped = [pa.schema([pa.field("a", pa.int64(), metadata={"PARQUET:field_id": id_})]) for id_ in ("1", "99")]
+    assert [avro.read(storage, path, s, avro.Match.ID)["a"].to_pylist() for s in swapped] == [[1], [None]]

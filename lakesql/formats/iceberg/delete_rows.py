@@ -7,7 +7,10 @@ batch, so a large delete file takes no more memory than what it says of them. Pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -20,26 +23,35 @@ from lakesql.formats.iceberg.deletes import FILE_PATH_ID, POS_ID, DeleteFiles, D
 from lakesql.formats.iceberg.deletion_vectors import Vector, decode
 from lakesql.formats.iceberg.places import Places
 from lakesql.formats.iceberg.types import FIELD_ID
+from lakesql.location import is_local
 from lakesql.storage import Storage
 
 ROWS = pa.schema([("path", pa.string()), ("position", pa.int64())])
 _WANTED = pa.schema([pa.field("file_path", pa.string(), metadata={FIELD_ID: str(FILE_PATH_ID)}), pa.field("pos", pa.int64(), metadata={FIELD_ID: str(POS_ID)})])
 _BATCH_ROWS = 1 << 18
+_REMOTE_READERS = 16
+
+Found = tuple[np.ndarray, Ints]
+"""The numbers of data files, and a position for each."""
 
 
 def deleted_rows(storage: Storage, places: Places, deletes: Deletes) -> pa.Table:
-    """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError."""
-    codes, positions = [], []
-    for data_file, found in _from_vectors(storage, deletes):
-        codes.append(np.full(len(found), data_file, np.int32))
-        positions.append(found)
-    for data_files, found in _from_files(storage, places, deletes):
-        codes.append(data_files)
-        positions.append(found)
-    if not codes:
+    """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError, of the first file that has one.
+    """
+    with_vector = np.flatnonzero(deletes.vector >= 0).tolist()
+    work = [partial(_from_vector, storage, deletes, n) for n in with_vector] + [
+        partial(_from_file, storage, places, deletes, n) for n in range(len(deletes.positions))
+    ]
+    if not work:
         return ROWS.empty_table()
-    paths = pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes)), deletes.paths).cast(pa.string())
-    return pa.table([paths, pa.array(np.concatenate(positions), pa.int64())], schema=ROWS)
+    local = is_local(deletes.paths[0].as_py())
+    with ThreadPoolExecutor(min(len(work), (os.cpu_count() or 1) if local else _REMOTE_READERS)) as pool:
+        found = [pair for pairs in pool.map(lambda each: each(), work) for pair in pairs]
+    if not found:
+        return ROWS.empty_table()
+    codes = pa.array(np.concatenate([data_files for data_files, _ in found]))
+    positions = pa.array(np.concatenate([at for _, at in found]), pa.int64())
+    return pa.table([pa.DictionaryArray.from_arrays(codes, deletes.paths).cast(pa.string()), positions], schema=ROWS)
 
 
 def read_positions(storage: Storage, path: str, format_: str, each: Callable[[pa.Table], None]) -> None:
@@ -55,37 +67,36 @@ def read_positions(storage: Storage, path: str, format_: str, each: Callable[[pa
         raise DataFileError(f'position delete file "{path}" cannot be read: {error}') from error
 
 
-def _from_vectors(storage: Storage, deletes: Deletes) -> Iterator[tuple[int, Ints]]:
-    """The positions of each data file that has a vector."""
-    vectors = deletes.vectors
-    for data_file in np.flatnonzero(deletes.vector >= 0).tolist():
-        at = int(deletes.vector[data_file])
-        vector = Vector(
-            vectors.path[at].as_py(),
-            vectors.offset[at].as_py(),
-            vectors.length[at].as_py(),
-            vectors.record_count[at].as_py(),
-            deletes.source_paths[data_file].as_py(),
-        )
-        yield data_file, decode(vector, storage)
+def _from_vector(storage: Storage, deletes: Deletes, data_file: int) -> list[Found]:
+    """The positions of a data file that has a vector."""
+    vectors, at = deletes.vectors, int(deletes.vector[data_file])
+    vector = Vector(
+        vectors.path[at].as_py(),
+        vectors.offset[at].as_py(),
+        vectors.length[at].as_py(),
+        vectors.record_count[at].as_py(),
+        deletes.source_paths[data_file].as_py(),
+    )
+    positions = decode(vector, storage)
+    return [(np.full(len(positions), data_file, np.int32), positions)]
 
 
-def _from_files(storage: Storage, places: Places, deletes: Deletes) -> Iterator[tuple[np.ndarray, Ints]]:
-    """The data files and positions that position delete files name, among those they concern."""
-    for number in range(len(deletes.positions)):
-        file = deletes.positions.take(np.array([number], np.int64))
-        concerned = _concerned(deletes, file)
-        if len(concerned):
-            rows = _Rows(places, file.source_path[0].as_py(), deletes.paths.take(pa.array(concerned)), concerned)
-            read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), rows.keep)
-            yield from rows.found
+def _from_file(storage: Storage, places: Places, deletes: Deletes, number: int) -> list[Found]:
+    """The data files and positions that a position delete file names, among those it concerns."""
+    file = deletes.positions.take(np.array([number], np.int64))
+    concerned = _concerned(deletes, file)
+    if not len(concerned):
+        return []
+    rows = _Rows(places, file.source_path[0].as_py(), deletes.paths.take(pa.array(concerned)), concerned)
+    read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), rows.keep)
+    return rows.found
 
 
 class _Rows:
     """Rows of one position delete file that name a data file it concerns. wanted: paths of those; numbers: theirs among all data files."""
 
     def __init__(self, places: Places, name: str, wanted: pa.Array, numbers: Ints) -> None:
-        self.found: list[tuple[np.ndarray, Ints]] = []
+        self.found: list[Found] = []
         self._places = places
         self._name = name
         self._wanted = wanted
@@ -159,5 +170,7 @@ def _piece(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:  # combining would copy it
+        return column.chunk(0)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined

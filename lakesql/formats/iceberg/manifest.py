@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -186,10 +186,8 @@ class Manifests:
         with_partition = bool(entry)
 
         def wanted(header: avro.Header) -> pa.Schema:
-            fields = [_with_id(n, t, i) for n, (i, t) in data_file.items()]
-            if with_partition and file.spec.fields:
-                fields.append(_with_id("partition", _partition_struct(file, header), _PARTITION_ID))
-            return pa.schema([*(_with_id(n, t, i) for n, (i, t) in entry.items()), _with_id("data_file", pa.struct(fields), 2)])
+            partition = _partition_fields(file, header) if with_partition and file.spec.fields else None
+            return _schema(tuple(entry), tuple(data_file), partition)
 
         try:
             table = avro.read(self._storage, file.path, wanted, avro.Match.ID)
@@ -265,14 +263,23 @@ def _checked(columns: dict[str, pa.Array], path: str) -> dict[str, pa.Array]:
     return columns
 
 
-def _partition_struct(file: ManifestFile, header: avro.Header) -> pa.DataType:
-    """The partition values' types; those of transforms that are not known are the file's own, as they are only compared with each other."""
+@lru_cache(maxsize=256)
+def _schema(entry: tuple[str, ...], data_file: tuple[str, ...], partition: tuple[tuple[str, pa.DataType, int], ...] | None) -> pa.Schema:
+    """What is read of a manifest: these fields of its entries and of their files. Manifests of one table share few."""
+    fields = [_with_id(n, _ALL_FIELDS[n][1], _ALL_FIELDS[n][0]) for n in data_file]
+    if partition is not None:
+        fields.append(_with_id("partition", pa.struct([_with_id(*f) for f in partition]), _PARTITION_ID))
+    return pa.schema([*(_with_id(n, ENTRY_FIELDS[n][1], ENTRY_FIELDS[n][0]) for n in entry), _with_id("data_file", pa.struct(fields), 2)])
+
+
+def _partition_fields(file: ManifestFile, header: avro.Header) -> tuple[tuple[str, pa.DataType, int], ...]:
+    """Name, type and id of the partition values; types of transforms that are not known are the file's own, as values are only compared with each other."""
     fields = []
     for part in file.spec.fields:
         type_ = value_type(part, file.schemas) or _avro_type(header.schema, part.id, part.name)
         if type_ is not None:
-            fields.append(_with_id(part.name, type_, part.id))
-    return pa.struct(fields)
+            fields.append((part.name, type_, part.id))
+    return tuple(fields)
 
 
 def _avro_type(schema: Any, id_: int, name: str) -> pa.DataType | None:
@@ -307,6 +314,9 @@ def _map_fields(names: Iterable[str]) -> dict[str, tuple[int, pa.DataType]]:
     return fields
 
 
+_ALL_FIELDS: Mapping[str, tuple[int, pa.DataType]] = {**FILE_FIELDS, **MORE_FIELDS, **_map_fields(MAPS)}
+
+
 def _with_id(name: str, type_: pa.DataType, id_: int) -> pa.Field:
     return pa.field(name, type_, metadata={FIELD_ID: str(id_)})
 
@@ -317,5 +327,7 @@ def _child(array: pa.StructArray, index: int) -> pa.Array:
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:  # combining would copy it
+        return column.chunk(0)
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined

@@ -66,7 +66,8 @@ class Manifests:
 
     def column(self, name: str) -> pa.Array:
         """A column as one array."""
-        return self.table.column(name).combine_chunks()
+        column = self.table.column(name)
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Manifests:
         """The manifests where mask is true."""
