@@ -1,5 +1,6 @@
-"""Whatever is wrong with a lake, a statement or a setting: an error of its own kind that says what to do, an exit code that says whose fault it is, never a traceback,
-never a part of the answer."""
+"""Whatever is wrong with a lake, a statement or a setting: an error of its own kind that says what to do, an exit code that says whose fault it is, never a
+traceback, never a part of the answer.
+"""
 
 from __future__ import annotations
 

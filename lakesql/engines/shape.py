@@ -46,7 +46,8 @@ def needs_shaping(held: pa.Field, wanted: pa.Field) -> bool:
 
 
 def shaped(array: pa.Array, held: pa.Field, wanted: pa.Field) -> pa.Array:
-    """`array`, which is laid out as `held`, laid out as `wanted`, but perhaps for names. Fields of structs correspond by `placed`, by position where none is marked.
+    """`array`, which is laid out as `held`, laid out as `wanted`, but perhaps for names. Fields of structs correspond by `placed`, by position where none is
+    marked.
 
     Raises DataFileError for bytes that are no variant.
     """
