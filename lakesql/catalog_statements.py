@@ -74,9 +74,7 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
     else:
         snapshot = table.snapshot(at)
         schema = snapshot.schema
-        pinned = (
-            PinnedSnapshot(str(mention), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),
-        )
+        pinned = (PinnedSnapshot(str(mention), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),)
     rows = pa.table(
         {
             "column_name": schema.names,
