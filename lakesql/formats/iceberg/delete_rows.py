@@ -36,7 +36,7 @@ Found = tuple[np.ndarray, Ints]
 
 
 def deleted_rows(storage: Storage, places: Places, deletes: Deletes) -> pa.Table:
-    """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError, of the first file that has one."""
+    """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError, of the first that has one."""
     with_vector = np.flatnonzero(deletes.vector >= 0).tolist()
     work = [partial(_from_vector, storage, deletes, n) for n in with_vector] + [
         partial(_from_file, storage, places, deletes, n) for n in range(len(deletes.positions))
