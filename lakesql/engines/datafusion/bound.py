@@ -56,6 +56,17 @@ def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
     return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), counts_help=joins and not floats))
 
 
+def source_is_asked(plan: Any) -> bool:
+    """Whether every row position and file name in the optimised logical `plan` is right above the scan that can tell it. A filter whose parts the optimiser
+    computes once, in a projection of their own, stays between.
+    """
+    for node, _ in _walk(plan, ()):
+        text = node.display()
+        if ("file_row_index()" in text or "input_file_name()" in text) and type(node.inputs()[0].to_variant()).__name__ != "TableScan":
+            return False
+    return True
+
+
 def _walk(plan: Any, above: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Every node with those above it, nearest first. Iterative: plans of many unions are deep."""
     stack = [(plan, above)]

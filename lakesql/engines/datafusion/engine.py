@@ -13,7 +13,7 @@ from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionConte
 from datafusion import functions as f
 
 from lakesql.engines import Bound
-from lakesql.engines.datafusion.bound import read_plan
+from lakesql.engines.datafusion.bound import read_plan, source_is_asked
 from lakesql.engines.datafusion.faults import translate
 from lakesql.engines.datafusion.lower import Lowering, as_views, column
 from lakesql.engines.datafusion.plan import INT96_UNIT, Scans
@@ -78,12 +78,21 @@ class DataFusionEngine:
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
         suspects: list[str] = []
         with self._lock, _translated(suspects):
-            lowering = self._lowering(suspects, fields_are_read=bound.hints.reads_fields)
-            frames = {name: _guarded(lowering.frame(r), bound.hints.sensitive.get(name, frozenset())) for name, r in relations.items()}
-            moved = lowering.asks_source and not bound.hints.reads_fields
-            with self._registered(frames), self._turned_on(_LEAF_PUSHDOWN, moved), self._turned_on(_STATISTICS, bound.hints.counts_help):
-                frame = self._plan(sql, parameters)
+            frame, moved = self._planned(sql, relations, bound, parameters, suspects, fields_are_read=bound.hints.reads_fields)
+            if moved and not source_is_asked(frame.optimized_logical_plan()):
+                suspects.clear()
+                frame, _ = self._planned(sql, relations, bound, parameters, suspects, fields_are_read=True)
             return Stream(frame, plain(frame.schema()), suspects)
+
+    def _planned(
+        self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any], suspects: list[str], *, fields_are_read: bool
+    ) -> tuple[DataFrame, bool]:
+        """The statement over its tables, and whether the optimiser was left to move what the source alone can tell down to it."""
+        lowering = self._lowering(suspects, fields_are_read=fields_are_read)
+        frames = {name: _guarded(lowering.frame(r), bound.hints.sensitive.get(name, frozenset())) for name, r in relations.items()}
+        moved = lowering.asks_source and not fields_are_read
+        with self._registered(frames), self._turned_on(_LEAF_PUSHDOWN, moved), self._turned_on(_STATISTICS, bound.hints.counts_help):
+            return self._plan(sql, parameters), moved
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation as a DataFrame of this context."""

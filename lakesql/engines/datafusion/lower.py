@@ -372,7 +372,8 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
         case Sum(left, right):
             return _expression(left, input_) + _expression(right, input_)
         case OneOf(inner, values):
-            return f.coalesce(f.in_list(_expression(inner, input_), [literal(v) for v in values]), lit(False))
+            value = _expression(inner, input_)
+            return f.in_list(value, [literal(v) for v in values]) & value.is_not_null()  # coalesce() in a filter would compute it in a projection of its own
         case Mapped(inner, function, type_):
             value = _expression(inner, input_)
             return mapped(value, input_.select(value).schema().field(0).type, function, type_)

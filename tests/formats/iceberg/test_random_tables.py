@@ -53,10 +53,7 @@ def cases(draw: st.DrawFn, **flavour: bool) -> tuple[Spec, list[Sql]]:
     return spec, [*statements, sql("SELECT count(*) FROM t"), groups]
 
 
-ROW_INDEX = pytest.mark.xfail(strict=True, raises=AssertionError, reason="the engine fails on coalesce() of a column over files with deleted positions")
-
-
-@pytest.mark.parametrize("flavour", ["plain", "partitioned", "metrics", pytest.param("deletes", marks=ROW_INDEX)])
+@pytest.mark.parametrize("flavour", ["plain", "partitioned", "metrics", "deletes"])
 def test_rows_same_with_pruning(flavour: str, tmp_path: Path) -> None:
     numbers, seen = itertools.count(), Counter[str]()
 
