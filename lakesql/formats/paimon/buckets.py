@@ -101,13 +101,14 @@ def _pinned_values(predicates: Iterable[Predicate], column: DataField) -> list[A
     """The values that the predicates allow the column, as Python has them; None where they allow any."""
     for predicate in predicates:
         for part in conjuncts(predicate):
-            values = _values(part, column)
+            values = allowed_values(part, column)
             if values is not None:
                 return list(dict.fromkeys(values))
     return None
 
 
-def _values(predicate: Predicate, column: DataField) -> list[Any] | None:
+def allowed_values(predicate: Predicate, column: DataField) -> list[Any] | None:
+    """The values that one predicate allows the column, None among them for null; None where it allows others too, or none that the column's type has."""
     match predicate:
         case Compare(term, Op.EQ, value) if _is(term, column):
             return _typed([value], column.type)
@@ -116,7 +117,7 @@ def _values(predicate: Predicate, column: DataField) -> list[Any] | None:
         case IsNull(term, False) if _is(term, column):
             return [None]
         case Or(parts):
-            found = [_values(p, column) for p in parts]
+            found = [allowed_values(p, column) for p in parts]
             return None if any(f is None for f in found) else [v for f in found for v in f or ()]
         case _:
             return None

@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from lakesql.formats.paimon.json_files import JsonFile
-from lakesql.formats.paimon.metadata_files import buckets, file_key_ranges, files, manifests, partitions, table_indexes
+from lakesql.formats.paimon.metadata_files import buckets, file_indexes, file_key_ranges, files, manifests, partitions, table_indexes
 from lakesql.formats.paimon.options import MergeEngine
 from lakesql.formats.paimon.schemas import TableSchema
 from lakesql.formats.paimon.snapshot import PaimonSnapshot
@@ -248,6 +248,7 @@ METADATA: dict[str, Callable[[PaimonSnapshot], Batches]] = {
     "branches": branches,
     "buckets": buckets,
     "consumers": consumers,
+    "file_indexes": file_indexes,
     "file_key_ranges": file_key_ranges,
     "files": files,
     "history": history,

@@ -1,5 +1,5 @@
-"""Metadata tables made of manifests: files, file_key_ranges, partitions, buckets, manifests, table_indexes. Whole columns at a time; data files are not
-looked at.
+"""Metadata tables made of manifests: files, file_key_ranges, file_indexes, partitions, buckets, manifests, table_indexes. Whole columns at a time; data
+files are not looked at.
 
 Files of all levels and buckets are listed, those too that reads do not see. Values are texts as Paimon makes them: rows of partitions in braces, keys in
 brackets, statistics by column.
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql.formats.paimon.binary_row import Rows
-from lakesql.formats.paimon.entries import Selection
+from lakesql.formats.paimon.entries import Selection, in_parallel
+from lakesql.formats.paimon.index_files import containers, described_indexes
 from lakesql.formats.paimon.manifests import INDEX, read_index_manifest
 from lakesql.formats.paimon.options import Options
 from lakesql.formats.paimon.paths import formats_of
@@ -69,6 +70,13 @@ INDEXES = pa.schema(
         *(_PARTITION, ("bucket", pa.int32()), ("index_type", pa.string()), ("file_name", pa.string()), ("file_size", pa.int64()), ("row_count", pa.int64())),
         ("dv_ranges", INDEX.field("_DELETIONS_VECTORS_RANGES").type),
         *(("row_range_start", pa.int64()), ("row_range_end", pa.int64()), ("index_field_id", pa.int32()), ("index_field_name", pa.string())),
+    ]
+)
+FILE_INDEXES = pa.schema(
+    [
+        *(_PARTITION, ("bucket", pa.int32()), ("file_path", pa.string()), ("file_size_in_bytes", pa.int64()), ("record_count", pa.int64())),
+        *(("schema_id", pa.int64()), ("column_name", pa.string()), ("index_type", pa.string()), ("storage_type", pa.string())),
+        *(("index_file_path", pa.string()), ("index_size_in_bytes", pa.int64()), ("index_container_size_in_bytes", pa.int64()), ("is_empty", pa.bool_())),
     ]
 )
 _SOURCES = pa.array(["APPEND", "COMPACT"])
@@ -195,6 +203,33 @@ def table_indexes(snapshot: PaimonSnapshot) -> Batches:
         return pa.table([columns[n] for n in INDEXES.names], schema=INDEXES)
 
     return Batches(INDEXES, load)
+
+
+def file_indexes(snapshot: PaimonSnapshot) -> Batches:
+    """One row per index of a column that a live data file has, in its manifest entry or in a file beside it."""
+
+    def load() -> pa.Table:
+        source, found = _everything(snapshot)
+        held = containers(source.paths, found)
+        rows = []
+        for number, (size, indexes) in enumerate(in_parallel(lambda c: described_indexes(source.paths, c), held)):
+            for index in indexes:
+                rows.append((number, index.column, index.kind, len(index.content or b""), size, index.content is None))
+        at = pa.array([r[0] for r in rows], pa.int64())
+        keys = _keys(source, found.take(np.array([c.file for c in held], np.int64)))
+        columns = {
+            **{n: keys[n].take(at) for n in FILE_INDEXES.names if n in keys},
+            "column_name": [r[1] for r in rows],
+            "index_type": [r[2] for r in rows],
+            "storage_type": pa.array(["EMBEDDED" if c.path is None else "FILE" for c in held], pa.string()).take(at),
+            "index_file_path": pa.array([c.path for c in held], pa.string()).take(at),
+            "index_size_in_bytes": [r[3] for r in rows],
+            "index_container_size_in_bytes": [r[4] for r in rows],
+            "is_empty": [r[5] for r in rows],
+        }
+        return pa.table([columns[n] for n in FILE_INDEXES.names], schema=FILE_INDEXES)
+
+    return Batches(FILE_INDEXES, load)
 
 
 def _everything(snapshot: PaimonSnapshot) -> tuple[Source, Selection]:

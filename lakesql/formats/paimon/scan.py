@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from lakesql.formats.paimon.buckets import BucketKey
 from lakesql.formats.paimon.deletion_vectors import vectors_of
 from lakesql.formats.paimon.entries import Indices, Manifests, Mask, Selection
+from lakesql.formats.paimon.index_files import index_proofs
 from lakesql.formats.paimon.manifests import read_index_manifest, read_list
 from lakesql.formats.paimon.options import MergeEngine, Options
 from lakesql.formats.paimon.paths import Paths, formats_of
@@ -86,6 +87,7 @@ def scan(source: Source, request: ScanRequest) -> FileSet:
     if predicates:
         trial.by_bucket(predicates)
         trial.by_statistics(predicates)
+        trial.by_index(predicates)
     return file_set(source, listed, trial, request)
 
 
@@ -180,7 +182,7 @@ class _Trial:
         self.dropped_by_statistics = 0
         self.all_match = True
         self.unusable: dict[tuple[str, str], None] = {}
-        self._reasons: list[tuple[Indices, Verdict | tuple[str, str]]] = []
+        self._reasons: list[tuple[Indices, Verdict | tuple[str, str] | list[tuple[str, str]]]] = []
 
     def by_bucket(self, predicates: Sequence[Predicate]) -> None:
         """Leaves out buckets that a pinned bucket key cannot be in."""
@@ -213,12 +215,32 @@ class _Trial:
             self.all_match = False
             self._prune_values(others)
 
+    def by_index(self, predicates: Sequence[Predicate]) -> None:
+        """Leaves out files whose own indexes prove that they hold no wanted row, where rows are not merged with those of others."""
+        source = self.source
+        if not source.options.reads_file_indexes or not len(self.files):
+            return
+        proofs = index_proofs(source.paths, self.files, source.described, predicates)
+        if proofs is None:
+            return
+        whole = _merging(source, self.files, self.groups)[0] == RAW
+        dropped = [i for i in proofs if whole[i]]
+        if dropped:
+            keep = np.ones(len(self.files), bool)
+            keep[dropped] = False
+            self._reasons.append((self.rows[~keep], [proofs[i] for i in dropped]))
+            self.dropped_by_statistics += len(dropped)
+            self.files, self.rows = self.files.narrow(keep), self.rows[keep]
+
     def drops(self, limit: int | None) -> list[Drop]:
         """See ScanReport.drops."""
         found: list[tuple[int, tuple[str, str]]] = []
         for rows, why in self._reasons:
             chosen = rows[:limit]
-            reasons = why.reasons(np.flatnonzero(~why.keep)[:limit].tolist()) if isinstance(why, Verdict) else [why] * len(chosen)
+            if isinstance(why, Verdict):
+                reasons = why.reasons(np.flatnonzero(~why.keep)[:limit].tolist())
+            else:
+                reasons = why[:limit] if isinstance(why, list) else [why] * len(chosen)
             found += zip(chosen.tolist(), reasons, strict=True)
         found = sorted(found, key=lambda f: f[0])[:limit]
         paths = self.source.paths.data_files(self.all.take(np.array([i for i, _ in found], np.int64))).to_pylist() if found else []

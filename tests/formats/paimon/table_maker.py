@@ -77,7 +77,11 @@ class DataFile:
 
     def at_level(self, level: int) -> DataFile:
         """The same file, moved up the tree."""
-        return DataFile(self.partition, self.bucket, self.total_buckets, {**self.meta, "_LEVEL": level})
+        return self.changed({"_LEVEL": level})
+
+    def changed(self, meta: Mapping[str, Any]) -> DataFile:
+        """The same file with other metadata."""
+        return DataFile(self.partition, self.bucket, self.total_buckets, {**self.meta, **meta})
 
 
 @dataclass
@@ -226,12 +230,13 @@ class TableMaker:
         deleted: Sequence[DataFile] = (),
         *,
         kind: str = "APPEND",
-        vectors: Mapping[DataFile | str, tuple[DataFile, Sequence[int]]] | None = None,
+        vectors: Mapping[str, tuple[DataFile, Sequence[int]]] | None = None,
         wide: bool = False,
+        counted: bool = True,
         **more: Any,
     ) -> int:
-        """A snapshot with files added and deleted. vectors: by file name the deleted positions, all of the snapshot's; wide: as bitmaps of 64 bits. Returns
-        its number.
+        """A snapshot with files added and deleted. vectors: by any name files and their deleted positions, all of the snapshot's; wide: as bitmaps of 64 bits;
+        counted: the index manifest says how many. more: of the snapshot itself. Returns its number.
         """
         self.snapshot_id += 1
         base = list(self.manifests)
@@ -250,7 +255,7 @@ class TableMaker:
             "timeMillis": 1_700_000_000_000 + self.snapshot_id * 1000,
             "totalRecordCount": 0,
             "deltaRecordCount": 0,
-            **({"indexManifest": self._index(vectors, wide)} if vectors else {}),
+            **({"indexManifest": self._index(vectors, wide, counted)} if vectors else {}),
             **more,
         }
         (self.root / "snapshot" / f"snapshot-{self.snapshot_id}").write_text(json.dumps(content))
@@ -289,12 +294,12 @@ class TableMaker:
         (self.root / "manifest" / name).write_bytes(container(_LIST, manifests))
         return name
 
-    def _index(self, vectors: Mapping[Any, tuple[DataFile, Sequence[int]]], wide: bool) -> str:
+    def _index(self, vectors: Mapping[Any, tuple[DataFile, Sequence[int]]], wide: bool, counted: bool) -> str:
         content, entries = bytearray(b"\1"), []
         index_name, name = f"index-{self._next()}", f"index-manifest-{self._next()}"
         for file, positions in vectors.values():
             body = vector_bytes(positions, wide=wide)
-            found = {"f0": file.name, "f1": len(content), "f2": len(body) + (8 if wide else 0), "_CARDINALITY": len(set(positions))}
+            found = {"f0": file.name, "f1": len(content), "f2": len(body) + (8 if wide else 0), "_CARDINALITY": len(set(positions)) if counted else None}
             content += struct.pack(">i", len(body)) + body + struct.pack(">I", zlib.crc32(body))
             entries.append(
                 {
