@@ -45,6 +45,20 @@ class Lakesql:
             return cursor.fetch_arrow_table()
 
 
+class LakesqlAnew(Lakesql):
+    """lakesql asked in another text each time, so that no plan is used twice."""
+
+    name = "lakesql, planned anew"
+
+    def __init__(self, table: Path) -> None:
+        super().__init__(table)
+        self._number = 0
+
+    def run(self, sql: str) -> pa.Table:
+        self._number += 1
+        return super().run(f"{sql} -- {self._number}")
+
+
 class ByHand:
     """DataFusion with a listing table over the files a perfect reader keeps, registered beforehand: what lakesql's own cost is measured against."""
 

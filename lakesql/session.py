@@ -7,17 +7,18 @@
     4. bind      Engine.bind               text + schemas -> per table: columns, predicates
     5. scan      Snapshot.scan             Snapshot + columns + predicates -> FileSet (pruned)
     6. relate    Snapshot.relate           FileSet -> Relation, or answers.from_metadata where no data file is needed
-    7. lower     Engine.run                Relation -> the engine's plan, under the name the text uses
-    8. run       Engine.run                text -> record batches
+    7. lower     Engine.prepare             Relation -> the engine's plan, under the name the text uses
+    8. run       Prepared.run              text -> record batches
 
-Change a step, change this list. Statements about names and settings (SHOW, DESCRIBE, SET, views) end before step 4 and live in `catalog_statements.py`.
+Change a step, change this list. The same text over the same snapshots goes from step 3 to step 8 (`kept_plans.py`). Statements about names and settings (SHOW,
+DESCRIBE, SET, views) end before step 4 and live in `catalog_statements.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ import pyarrow.compute as pc
 from lakesql import answers, catalog_statements, explain, sql, travel
 from lakesql.catalogs import Catalogs
 from lakesql.config import Config, load_config
-from lakesql.engines import Bound, BoundScan, Engine, Rows, open_engine
+from lakesql.engines import Bound, BoundScan, Engine, Prepared, Rows, open_engine
 from lakesql.errors import (
     Error,
     MissingFileError,
@@ -42,6 +43,7 @@ from lakesql.errors import (
     UnknownTableError,
     did_you_mean,
 )
+from lakesql.kept_plans import KeptPlans, key_of, reads_clock
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
@@ -71,6 +73,9 @@ class _Scan:
     answered: bool
 
 
+_FILES_KEPT = 20_000
+"""Plans over more files are not kept: their lists are large, and reading that many files takes longer than planning."""
+
 _Pinned = dict[tuple[str, str | None, tuple[tuple[str, str], ...], At], Snapshot]
 """The snapshots of one statement: a table mentioned twice at one state is opened once."""
 
@@ -95,6 +100,8 @@ class Session:
         self._allow_write = allow_write
         self._timeout_seconds = timeout_seconds
         self._views: dict[str, sql.Statement] = {}
+        self._views_made = 0
+        self._kept: KeptPlans[_Ready] = KeptPlans()
         self._names = itertools.count(1)
         self._running: set[Rows] = set()
         self._lock = threading.Lock()
@@ -134,11 +141,19 @@ class Session:
 
         Raises SqlError and its kind, NoSuchVersionError, ExpiredVersionError, MetadataError, StorageError, UnsupportedFeatureError.
         """
+        key = key_of(text, parameters, (self._views_made, *self.settings.values().values()))
+        ready = self._kept.get(key)
+        if ready is not None and key is not None:
+            if self._is_current(ready):
+                return self._start(ready)
+            self._kept.drop(key)
         statement = sql.parse(text)
         bound = sql.bind_parameters(statement, parameters)
         match statement.kind:
-            case sql.Kind.QUERY | sql.Kind.EXPLAIN | sql.Kind.DESCRIBE_QUERY:
-                return self._query(statement, bound)
+            case sql.Kind.QUERY:
+                return self._start(self._ready(statement, bound, key))
+            case sql.Kind.EXPLAIN | sql.Kind.DESCRIBE_QUERY:
+                return self._start(self._ready(statement, bound))
             case sql.Kind.EXPLAIN_PRUNING:
                 return self._explain_pruning(statement, bound)
             case sql.Kind.CREATE_VIEW:
@@ -169,32 +184,56 @@ class Session:
 
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
-    def _query(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
+    def _ready(self, statement: sql.Statement, parameters: Mapping[str, Any], key: Hashable | None = None) -> _Ready:
+        """Steps 2 to 7; what comes of them is kept under the key where it may be used again."""
         plan = self._plan(statement, parameters)
         relations = {**{s.source.engine_name: s.relation for s in plan.scans}, **plan.metadata}
         try:
             with _placed(statement, plan.rendered):
-                rows = self._engine.run(plan.rendered.text, relations, plan.bound, parameters)
+                prepared = self._engine.prepare(plan.rendered.text, relations, plan.bound, parameters)
         except MissingFileError as error:
-            raise self._explained(error, plan.scans) from error
+            raise self._explained(error, plan.sources) from error
+        stats = ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans))
+        ready = _Ready(statement, parameters, plan.sources, prepared, tuple(_pinned(s) for s in plan.sources), stats, plan.notices)
+        if key is not None and prepared.repeatable and not plan.metadata and stats.files_total <= _FILES_KEPT and not reads_clock(plan.rendered.text):
+            self._kept.put(key, ready)
+        return ready
+
+    def _is_current(self, ready: _Ready) -> bool:
+        """Whether every table still has the snapshot that was planned for. What is wrong with a table is said when the statement is planned again."""
+        try:
+            for source in ready.sources:
+                table, _ = self.table_of(source.mention)
+                if table.snapshot(self.at_of(source.mention, ready.parameters)) is not source.snapshot:
+                    return False
+        except Error:
+            return False
+        return True
+
+    def _start(self, ready: _Ready) -> Result:
+        """Step 8."""
+        try:
+            rows = ready.prepared.run()
+        except MissingFileError as error:
+            raise self._explained(error, ready.sources) from error
         with self._lock:
             self._running.add(rows)
-        batches = self._streamed(rows, plan)
+        batches = self._streamed(rows, ready.sources)
         return Result(
             rows.schema,
-            _readable(batches, plan) if statement.kind is sql.Kind.EXPLAIN else batches,
-            snapshots=tuple(_pinned(s) for s in plan.sources),
-            scan_stats=ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans)),
-            notices=plan.notices,
+            _readable(batches, ready.sources) if ready.statement.kind is sql.Kind.EXPLAIN else batches,
+            snapshots=ready.snapshots,
+            scan_stats=ready.scan_stats,
+            notices=ready.notices,
             on_close=rows.close,
         )
 
-    def _streamed(self, rows: Rows, plan: _Plan) -> Iterator[pa.RecordBatch]:
+    def _streamed(self, rows: Rows, sources: Sequence[_Source]) -> Iterator[pa.RecordBatch]:
         watch = _Watch(rows, self._timeout_seconds)
         try:
             yield from rows
         except MissingFileError as error:
-            raise self._explained(error, plan.scans) from error
+            raise self._explained(error, sources) from error
         except QueryCancelledError as error:
             if watch.expired:
                 raise QueryTimeoutError(f"the statement ran longer than {self._timeout_seconds:g} s", hint="raise [engine] timeout, or ask for less") from error
@@ -272,8 +311,6 @@ class Session:
         with sql.at(statement, mention.name_span):
             table, metadata = self.table_of(mention)
             at = self.at_of(mention, parameters)
-            if mention.options:
-                table = _with_options(table, mention, self.settings.time_zone)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
@@ -293,7 +330,7 @@ class Session:
         if mention.options:
             with_options = getattr(table, "with_options", None)
             if with_options is None:
-                raise NotSupportedError(f"{table.format} tables take no options for one read", hint="leave the OPTIONS hint out")
+                raise NotSupportedError(f"{table.format} tables take no scan options", hint="VERSION AS OF and TIMESTAMP AS OF name a state of any table")
             table = with_options(dict(mention.options), self.settings.time_zone)
         if mention.metadata is None:
             return table, None
@@ -331,6 +368,7 @@ class Session:
             raise ParameterError("a view has no parameters")
         self._plan(statement, {})  # whatever is wrong with the query is said now
         self._views[name] = statement
+        self._views_made += 1
         return nothing()
 
     def drop_view(self, name: str, *, missing_ok: bool) -> None:
@@ -338,6 +376,7 @@ class Session:
         if name not in self._views and not missing_ok:
             raise UnknownTableError(f'there is no view "{name}"', hint=did_you_mean(name, self._views))
         self._views.pop(name, None)
+        self._views_made += 1
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -352,14 +391,14 @@ class Session:
                 f"lakesql reads: {statement.verb} is turned off",
                 hint="[engine] allow_write = true in lakesql.toml lets COPY TO and CREATE EXTERNAL TABLE through; lakes are never written",
             )
-        return self._query(statement, parameters)
+        return self._start(self._ready(statement, parameters))
 
     # Errors --------------------------------------------------------------------------------------------------------------------------------------
 
-    def _explained(self, error: MissingFileError, scans: Sequence[_Scan]) -> Error:
+    def _explained(self, error: MissingFileError, sources: Sequence[_Source]) -> Error:
         """A missing data file, in the words of the format whose table names it."""
-        for scan in scans:
-            explain_missing = getattr(scan.source.snapshot, "explain_missing", None)
+        for source in sources:
+            explain_missing = getattr(source.snapshot, "explain_missing", None)
             if explain_missing is not None:
                 explained: Error = explain_missing(error)
                 if explained is not error:
@@ -377,6 +416,19 @@ class _Plan:
     metadata: Mapping[str, Relation]
     bound: Bound
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A statement that only has to be run, and what its result will say of it."""
+
+    statement: sql.Statement
+    parameters: Mapping[str, Any]
+    sources: tuple[_Source, ...]
+    prepared: Prepared
+    snapshots: tuple[PinnedSnapshot, ...]
+    scan_stats: ScanStats
+    notices: tuple[str, ...]
 
 
 @contextmanager
@@ -418,9 +470,9 @@ class _Watch:
         self._rows.close()
 
 
-def _readable(batches: Iterator[pa.RecordBatch], plan: _Plan) -> Iterator[pa.RecordBatch]:
+def _readable(batches: Iterator[pa.RecordBatch], sources: Sequence[_Source]) -> Iterator[pa.RecordBatch]:
     """The engine's plans in the statement's own names: tables by what the statement calls them, scans of files as such."""
-    names = {s.engine_name: str(s.mention) for s in plan.sources}
+    names = {s.engine_name: str(s.mention) for s in sources}
     for batch in batches:
         columns = []
         for values in batch.columns:
@@ -450,15 +502,6 @@ def _pinned(source: _Source) -> PinnedSnapshot:
 def _name(mention: sql.Mention) -> str:
     """The table as the statement names it, without its clauses."""
     return str(mention)
-
-
-def _with_options(table: Table, mention: sql.Mention, time_zone: str) -> Table:
-    """The table, as a hint's scan options have it."""
-    with_options = getattr(table, "with_options", None)
-    if with_options is None:
-        raise NotSupportedError(f"{table.format} tables take no scan options", hint="VERSION AS OF and TIMESTAMP AS OF name a state of any table")
-    changed: Table = with_options(dict(mention.options), time_zone)
-    return changed
 
 
 def _notices(sources: Sequence[_Source]) -> tuple[str, ...]:

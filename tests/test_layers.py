@@ -45,7 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors", "config", "travel"},
     "sample": {"errors", "config"},
     "catalog_statements": {"errors", "sql", "settings", "result", "catalogs", "formats", "table", "travel"},
-    "session": STORAGE | CONTRACTS | {"config", "sql", "catalogs", "engines", "answers", "explain", "settings", "travel", "result", "catalog_statements"},
+    "kept_plans": set(),
+    "session": STORAGE
+    | CONTRACTS
+    | {"config", "sql", "catalogs", "engines", "answers", "explain", "settings", "travel", "result", "catalog_statements", "kept_plans"},
     "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "lakesql"},
     "lakesql": {"errors", "config", "frontends", "result", "session"},
     "__main__": {"frontends"},

@@ -51,6 +51,17 @@ class Rows(Protocol):
     def close(self) -> None: ...
 
 
+class Prepared(Protocol):
+    """A statement planned over relations. repeatable: it may be kept and run again, over the same files; those that hold much in memory are not."""
+
+    @property
+    def repeatable(self) -> bool: ...
+
+    def run(self) -> Rows:
+        """Starts it. Raises MissingFileError where a file has gone."""
+        ...
+
+
 class Engine(Protocol):
     """Plans and runs SQL over relations. Raises SqlError and its kind, EngineError, MissingFileError, DataFileError, QueryCancelledError."""
 
@@ -58,8 +69,12 @@ class Engine(Protocol):
         """What `sql`, which calls its tables by the names in `tables`, needs of each. Reads no file."""
         ...
 
+    def prepare(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Prepared:
+        """Plans `sql` over the relations."""
+        ...
+
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Rows:
-        """Starts `sql` over the relations."""
+        """Plans `sql` over the relations and starts it."""
         ...
 
     def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:

@@ -20,13 +20,13 @@ class Hints:
     """What lowering and planning want to know of a statement.
 
     sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps.
-    counts_help: it joins, so that the numbers of rows in files make a better plan, and reads no floating-point column, for which the statistics that come
-    with those numbers would be taken for the truth.
+    statistics_help: it joins, and the numbers of rows in files make a better plan, or it wants the first few rows of an order, and files with better ones are
+    read first; and it reads no floating-point column, whose statistics would be taken for the truth.
     """
 
     sensitive: Mapping[str, frozenset[str]]
     reads_fields: bool = False
-    counts_help: bool = False
+    statistics_help: bool = False
 
 
 @dataclass
@@ -41,19 +41,19 @@ class _Usage:
 def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
     """What the optimised logical `plan` needs of each of `tables`. A table the plan does not scan needs no columns."""
     usages = {name: _Usage() for name in tables}
-    ordering = joins = False
+    ordering = helped = False
     for node, above in _walk(plan, ()):
         variant = node.to_variant()
         kind = type(variant).__name__
         if kind in _ORDERING_NODES or (kind == "Aggregate" and _takes_extremes(variant)):
             ordering = True
-        joins = joins or kind == "Join"
+        helped = helped or kind == "Join" or (kind == "Sort" and "fetch=" in node.display())
         if kind == "TableScan" and variant.table_name() in usages:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
     scans = {name: _summary(usage, tables[name]) for name, usage in usages.items()}
     sensitive = {name: _sensitive(scan, tables[name], ordering) for name, scan in scans.items()}
     floats = any(pa.types.is_floating(tables[name].field(c).type) for name, scan in scans.items() for c in scan.columns)
-    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), counts_help=joins and not floats))
+    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), statistics_help=helped and not floats))
 
 
 def source_is_asked(plan: Any) -> bool:

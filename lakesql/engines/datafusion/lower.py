@@ -76,7 +76,8 @@ class Lowering:
     """Lowers the relations of one statement into a session context.
 
     on_store: called with a path of each store before it is read. suspects: receives a line for each file whose size is not what metadata says: no error yet,
-    but the first thing to know if one cannot be read. fields_are_read: the statement reaches into structs.
+    but the first thing to know if one cannot be read. fields_are_read: the statement reaches into structs. required: the paths that were looked for, with the
+    sizes that metadata promises; bytes_held: what the frames keep in memory.
 
     Row positions and file names come from the source alone: `file_row_index()` above a filter cannot be evaluated, and filters are pushed below it. Either the
     optimiser moves it down again (its leaf rules; asks_source says that they are needed), or filters must be kept above (merge.unfiltered), and the source
@@ -102,6 +103,8 @@ class Lowering:
         self._suspects = suspects
         self._fields_are_read = fields_are_read
         self.asks_source = False
+        self.required: list[tuple[Sequence[str], Sequence[int | None]]] = []
+        self.bytes_held = 0
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation's rows, lazily. Checks that data files are there; Batches are loaded here."""
@@ -223,19 +226,8 @@ class Lowering:
         return self._scans.files([engine_url(p) for p in paths], as_views(schema))
 
     def _require(self, paths: Sequence[str], expected: Sequence[int | None]) -> None:
-        """A listing over a file that is not there, or is empty, gives no rows and no error, so each is looked for first."""
-        if is_local(paths[0]):
-            sizes = [self._storage.size(p) for p in paths]
-        else:
-            with ThreadPoolExecutor(min(_STAT_THREADS, len(paths))) as pool:
-                sizes = list(pool.map(self._storage.size, paths))
-        for path, size, promised in zip(paths, sizes, expected, strict=True):
-            if size is None:
-                raise MissingFileError(f"data file {path} is not there", path=path)
-            if size == 0:
-                raise DataFileError(f"data file {path} is empty", hint="it was not written whole, or has been overwritten")
-            if promised is not None and size != promised:
-                self._suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
+        self.required.append((paths, expected))
+        self._suspects += require(self._storage, paths, expected)
 
     # Deletes -------------------------------------------------------------------------------------------------------------------------------------
 
@@ -279,12 +271,14 @@ class Lowering:
             columns = [pa.repeat(c[0], min(count, _ROWS_PER_BATCH)) for c in row.columns] if count else []
             if count:
                 full = pa.RecordBatch.from_arrays(columns, schema=groups.schema)
+                self.bytes_held += full.nbytes
                 batches += [full] * (count // full.num_rows)
                 if rest := count % full.num_rows:
                     batches.append(full.slice(0, rest))
         return _ordered(self._context.read_batches(batches).select(*(column(n) for n in groups.column_names), *nulls), counted.schema.names)
 
     def _table(self, table: pa.Table) -> DataFrame:
+        self.bytes_held += table.nbytes
         batches = table.to_batches() or [pa.RecordBatch.from_arrays([pa.array([], type=x.type) for x in table.schema], schema=table.schema)]
         return self._context.read_batches(batches)
 
@@ -295,6 +289,24 @@ class Lowering:
         for frame in frames[1:]:
             whole = whole.union(frame)
         return whole
+
+
+def require(storage: Storage, paths: Sequence[str], expected: Sequence[int | None]) -> list[str]:
+    """Looks for files: a listing over one that is not there, or is empty, gives no rows and no error. A line for each whose size is not the expected one."""
+    if is_local(paths[0]):
+        sizes = [storage.size(p) for p in paths]
+    else:
+        with ThreadPoolExecutor(min(_STAT_THREADS, len(paths))) as pool:
+            sizes = list(pool.map(storage.size, paths))
+    suspects = []
+    for path, size, promised in zip(paths, sizes, expected, strict=True):
+        if size is None:
+            raise MissingFileError(f"data file {path} is not there", path=path)
+        if size == 0:
+            raise DataFileError(f"data file {path} is empty", hint="it was not written whole, or has been overwritten")
+        if promised is not None and size != promised:
+            suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
+    return suspects
 
 
 def _blank(count: int) -> list[pa.RecordBatch]:

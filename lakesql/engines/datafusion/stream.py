@@ -10,7 +10,7 @@ import asyncio
 import atexit
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import cache
 from typing import Any
@@ -20,9 +20,32 @@ import pyarrow as pa
 from lakesql.engines.datafusion.faults import translate
 from lakesql.errors import DataFileError, Error, QueryCancelledError
 
+_MOMENT_SECONDS = 0.002
+_AT_ONCE = 8
+"""What follows a batch within a moment comes along with it, at most so many: a trip through the loop costs 0.2 ms, and many results are one batch."""
 _FAREWELL_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 0.02
 """How long an engine thread may take to come out of a call into the loop; without it 10 of 30 processes crashed as they ended."""
+
+
+class PlannedFrame:
+    """A statement planned over its tables (`engines.Prepared`), which may be run more than once.
+
+    require: looks for the data files again, as planning did, and returns a line for each whose size is not what the metadata says; suspects: those lines as
+    planning found them.
+    """
+
+    def __init__(self, frame: Any, schema: pa.Schema, suspects: Sequence[str], require: Callable[[], Sequence[str]], *, repeatable: bool) -> None:
+        self.repeatable = repeatable
+        self._frame = frame
+        self._schema = schema
+        self._suspects: Sequence[str] | None = suspects
+        self._require = require
+
+    def run(self) -> Stream:
+        """See Prepared. Files were looked for just now where this is the first time."""
+        suspects, self._suspects = self._suspects, None
+        return Stream(self._frame, self._schema, self._require() if suspects is None else suspects)
 
 
 class Stream:
@@ -33,23 +56,34 @@ class Stream:
         self.schema = schema
         self._frame = frame
         self._stream: Any = None
-        self._pending: Future[Any] | None = None
+        self._ahead: asyncio.Task[pa.RecordBatch | None] | None = None
+        self._pending: Future[tuple[list[pa.RecordBatch], bool]] | None = None
         self._closed = threading.Event()
         self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while (batch := self._next()) is not None:
-            if batch.num_rows:
-                yield as_schema(batch, self.schema)
+        ended = False
+        while not ended:
+            batches, ended = self._next()
+            for batch in batches:
+                if self._closed.is_set():
+                    raise QueryCancelledError("the statement was cancelled")
+                if batch.num_rows:
+                    yield as_schema(batch, self.schema)
+        self._stream = None
 
     def close(self) -> None:
         self._closed.set()
         with self._lock:
-            pending, self._stream = self._pending, None
+            pending, ahead = self._pending, self._ahead
+            self._stream = self._ahead = None
         if pending is not None:
             pending.cancel()
+        if ahead is not None:
+            _loop().call_soon_threadsafe(ahead.cancel)
 
-    def _next(self) -> pa.RecordBatch | None:
+    def _next(self) -> tuple[list[pa.RecordBatch], bool]:
+        """The next batches, and whether there are no more."""
         with self._lock:
             if self._closed.is_set():
                 raise QueryCancelledError("the statement was cancelled")
@@ -64,13 +98,33 @@ class Stream:
         except Exception as error:  # datafusion-python raises bare Exception and ValueError
             raise naming(translate(error), self._suspects) from error
 
-    async def _pull(self) -> pa.RecordBatch | None:
+    async def _pull(self) -> tuple[list[pa.RecordBatch], bool]:
+        found: list[pa.RecordBatch] = []
         if self._stream is None:
             self._stream = self._frame.execute_stream()
-        try:
-            return (await self._stream.__anext__()).to_pyarrow()
-        except StopAsyncIteration:
-            return None
+        while len(found) < _AT_ONCE:
+            self._ahead = ahead = self._ahead or asyncio.ensure_future(_next_of(self._stream))
+            try:
+                if found and not ahead.done():
+                    await asyncio.wait((ahead,), timeout=_MOMENT_SECONDS)
+                if found and (not ahead.done() or ahead.cancelled() or ahead.exception() is not None):
+                    break  # rows that came before an error are given before it is raised
+                batch = await ahead
+            except asyncio.CancelledError:
+                ahead.cancel()
+                raise
+            self._ahead = None
+            if batch is None:
+                return found, True
+            found.append(batch)
+        return found, False
+
+
+async def _next_of(stream: Any) -> pa.RecordBatch | None:
+    try:
+        return (await stream.__anext__()).to_pyarrow()
+    except StopAsyncIteration:
+        return None
 
 
 def naming(error: Error, suspects: Sequence[str]) -> Error:

@@ -1,0 +1,55 @@
+"""How rows come out of a running statement: in order, all of them, those before an error too, and none after close()."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lakesql.engines.datafusion.engine import DataFusionEngine
+from lakesql.engines.datafusion.stream import Stream
+from lakesql.errors import Error, QueryCancelledError
+
+MANY = 200_000
+
+
+def started(engine: DataFusionEngine, sql: str) -> Stream:
+    return engine.run(sql, {}, engine.bind(sql, {}, {}), {})
+
+
+def test_every_batch_in_order(engine: DataFusionEngine) -> None:
+    batches = list(started(engine, f"SELECT value FROM generate_series(1, {MANY}) ORDER BY value"))
+    assert len(batches) > 16  # more than come along in one trip
+    assert [v for b in batches for v in b.column(0).to_pylist()] == list(range(1, MANY + 1))
+
+
+def test_rows_before_an_error_are_given(engine: DataFusionEngine) -> None:
+    rows = started(engine, f"SELECT 1 / (value - {MANY}) AS v FROM generate_series(1, {MANY + 1}) LIMIT {MANY + 1}")
+    given: list[int] = []
+    with pytest.raises(Error, match=r"(?i)divide by zero"):
+        given.extend(batch.num_rows for batch in rows)
+    assert 0 < sum(given) < MANY
+
+
+def test_nothing_comes_after_close(engine: DataFusionEngine) -> None:
+    rows = started(engine, f"SELECT value FROM generate_series(1, {MANY * 100})")
+    batches = iter(rows)
+    next(batches)
+    rows.close()
+    with pytest.raises(QueryCancelledError):
+        next(batches)
+    rows.close()
+
+
+def test_closed_by_another_thread(engine: DataFusionEngine) -> None:
+    rows = started(engine, "SELECT count(*) FROM generate_series(1, 2000000000) a WHERE a.value % 7 = 3")
+    threading.Timer(0.2, rows.close).start()
+    with pytest.raises(QueryCancelledError):
+        list(rows)
+
+
+def test_a_plan_runs_more_than_once(engine: DataFusionEngine) -> None:
+    sql = "SELECT sum(value) AS s FROM generate_series(1, 10)"
+    prepared = engine.prepare(sql, {}, engine.bind(sql, {}, {}), {})
+    assert prepared.repeatable
+    assert [next(iter(prepared.run())).to_pylist() for _ in range(3)] == [[{"s": 55}]] * 3
