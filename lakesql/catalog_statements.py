@@ -68,7 +68,7 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
     """One row per column: its name, type, whether it may be null, and a comment where the table has one."""
     mention = _mention(statement)
     table, metadata = session.table_of(mention)
-    at = session.at_of(mention, parameters)
+    at = session.at_of(mention, parameters, table)
     if metadata is not None:
         schema, pinned = table.metadata(metadata, at).schema, tuple[PinnedSnapshot, ...]()
     else:
@@ -90,7 +90,7 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
 def _history(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     mention = _mention(statement)
     table, _ = session.table_of(mention)
-    relation = table.metadata("history", session.at_of(mention, parameters))
+    relation = table.metadata("history", session.at_of(mention, parameters, table))
     rows = relation.load()
     return of_table(rows if statement.limit is None else rows.slice(0, statement.limit))
 

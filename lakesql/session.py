@@ -76,7 +76,7 @@ class _Scan:
 _FILES_KEPT = 20_000
 """Plans over more files are not kept: their lists are large, and reading that many files takes longer than planning."""
 
-_Pinned = dict[tuple[str, str | None, tuple[tuple[str, str], ...], At], Snapshot]
+_Pinned = dict[tuple[str, str, tuple[tuple[str, str], ...], At], Snapshot]
 """The snapshots of one statement: a table mentioned twice at one state is opened once."""
 
 
@@ -204,7 +204,7 @@ class Session:
         try:
             for source in ready.sources:
                 table, _ = self.table_of(source.mention)
-                if table.snapshot(self.at_of(source.mention, ready.parameters)) is not source.snapshot:
+                if table.snapshot(self.at_of(source.mention, ready.parameters, table)) is not source.snapshot:
                     return False
         except Error:
             return False
@@ -309,12 +309,12 @@ class Session:
             raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
-            table, metadata = self.table_of(mention)
-            at = self.at_of(mention, parameters)
+            table, inside, metadata = self._named(mention)
+            at = self.at_of(mention, parameters, table)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
-            key = (table.location, mention.metadata, mention.options, at)
+            key = (table.location, inside, mention.options, at)
             snapshot = pinned.get(key) or table.snapshot(at)
             pinned[key] = snapshot
         hidden = [f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names]
@@ -322,27 +322,32 @@ class Session:
         return _Source(mention, name, table, schema, snapshot=snapshot)
 
     def table_of(self, mention: sql.Mention) -> tuple[Table, str | None]:
-        """The table a mention names, and which of its metadata tables is meant, if one is.
+        """The table a mention names, and which of its metadata tables is meant, if one is: `"t$x"` and `t.x` alike.
 
         Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError.
         """
-        table = self.catalogs.open_path(mention.path) if mention.path is not None else self.catalogs.resolve(mention.name or ())
-        if mention.options:
-            with_options = getattr(table, "with_options", None)
-            if with_options is None:
-                raise NotSupportedError(f"{table.format} tables take no scan options", hint="VERSION AS OF and TIMESTAMP AS OF name a state of any table")
-            table = with_options(dict(mention.options), self.settings.time_zone)
-        if mention.metadata is None:
-            return table, None
-        first, _, rest = mention.metadata.partition("$")
-        view = table.view(first)
-        return (table, mention.metadata) if view is None else (view, rest or None)
+        table, _, metadata = self._named(mention)
+        return table, metadata
 
-    def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any]) -> At:
-        """The state a mention names: its own clause, else the session's, else the latest."""
+    def _named(self, mention: sql.Mention) -> tuple[Table, str, str | None]:
+        """As `table_of`; and between the two, all that the name says of what is inside the table, "" for nothing."""
+        rest: tuple[str, ...] = ()
+        if mention.path is not None:
+            table = self.catalogs.open_path(mention.path)
+        else:
+            table, rest = self.catalogs.resolve_within(mention.name or ())
+        if mention.options:
+            table = _with_options(table, mention, self.settings.time_zone)
+        inside = "$".join((*rest, *(() if mention.metadata is None else (mention.metadata,))))
+        first, _, inner = inside.partition("$")
+        view = table.view(first) if inside else None
+        return (table, inside, inside or None) if view is None else (view, inside, inner or None)
+
+    def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any], table: Table) -> At:
+        """The state a mention of a table names: its own clause, else the session's where the name itself says no state, else the latest."""
         clause = mention.at
         if clause is None:
-            return self._as_of or Latest()
+            return Latest() if self._as_of is None or getattr(table, "names_state", False) else self._as_of
         if clause.kind is sql.AtKind.VERSION:
             text = clause.text if clause.is_literal else _as_text(self._engine.evaluate(clause.text, parameters), clause.text)
             return travel.at_version(text, quoted=clause.quoted)
@@ -502,6 +507,15 @@ def _pinned(source: _Source) -> PinnedSnapshot:
 def _name(mention: sql.Mention) -> str:
     """The table as the statement names it, without its clauses."""
     return str(mention)
+
+
+def _with_options(table: Table, mention: sql.Mention, time_zone: str) -> Table:
+    """The table, as a hint's scan options have it."""
+    with_options = getattr(table, "with_options", None)
+    if with_options is None:
+        raise NotSupportedError(f"{table.format} tables take no scan options", hint="VERSION AS OF and TIMESTAMP AS OF name a state of any table")
+    changed: Table = with_options(dict(mention.options), time_zone)
+    return changed
 
 
 def _notices(sources: Sequence[_Source]) -> tuple[str, ...]:

@@ -189,9 +189,9 @@ class Table(Protocol):
     # A table may also offer
     #   with_options(options: Mapping[str, str], time_zone: str) -> Table
     #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included;
-    # instants
-    #                                                        without an offset are in time_zone. Raises SqlError for an option it does not know or that
-    # contradicts.
+    #                                                        instants without an offset are in time_zone. Raises SqlError for an option it does not know
+    #                                                        or that contradicts.
+    #   names_state -> bool                                  True where the name itself says which state is read, so that a session's default does not.
 
 
 class Format(Protocol):

@@ -113,23 +113,53 @@ class Catalogs:
         entry = self._names.get(tuple(parts), lambda: self.find(parts), lambda found: is_local(found.location))
         return self._opened(entry.location, entry.format, entry.options)
 
+    def resolve_within(self, parts: Sequence[str]) -> tuple[Table, tuple[str, ...]]:
+        """The table a name means, and what of the name is about something inside it: (`db.t`, `snapshots`) of `db.t.snapshots`.
+
+        A name that is a table's whole wins. What follows one must be a metadata table of it, a table it holds (`branch_x`), or both (`branch_x.files`). Raises
+        as `find` does; where a table is there and the rest means nothing in it, the UnknownTableError says what it has.
+        """
+        try:
+            return self.resolve(parts), ()
+        except UnknownTableError as error:
+            unknown = error
+        for length in (len(parts) - 1, len(parts) - 2):
+            if length < 1:
+                break
+            try:
+                table = self.resolve(parts[:length])
+            except UnknownTableError:
+                continue
+            rest = tuple(parts[length:])
+            if _is_within(table, rest):
+                return table, rest
+            name, inner = ".".join(parts[:length]), ".".join(rest)
+            raise UnknownTableError(
+                f'there is no table "{".".join(parts)}", and {table.format} table "{name}" has no metadata table "{inner}"',
+                candidates=table.metadata_names,
+                hint=did_you_mean(inner, table.metadata_names),
+            )
+        raise unknown
+
     def find(self, parts: Sequence[str]) -> TableEntry:
-        """Where the table is that a name of one to three parts means.
+        """Where the table is that a name means.
 
         catalog.schema.table; schema.table in the default catalog, or catalog.table in the catalog's default schema; table: a name given in Python or under
         [tables], then the default schema of the default catalog, then the only table of that name anywhere. Names match exactly first, then in any case.
-        format.path, as in delta."/some/path", is a path whose format is said. Raises SqlError with the candidates where a name means several tables,
-        UnknownTableError where it means none.
+        A schema of several levels is named level by level: catalog.a.b.table is in the schema `a.b`. format.path, as in delta."/some/path", is a path whose
+        format is said. Raises SqlError with the candidates where a name means several tables, UnknownTableError where it means none.
         """
         match tuple(parts):
             case (name,):
                 found = self._find_given(name) or self._find_default(name) or self._find_anywhere(name)
             case (first, name):
                 found = self._find_two(first, name)
-            case (first, schema, name):
-                found = [(c.name, e) for c in self._catalogs_named(first) if (e := c.find(schema, name)) is not None]
+            case (first, *levels, name):
+                found = [(c.name, e) for c in self._catalogs_named(first) if (e := c.find(".".join(levels), name)) is not None]
+                if not found and self._default is not None and (entry := self._default.find(".".join((first, *levels)), name)) is not None:
+                    found = [(self._default.name, entry)]
             case _:
-                raise SqlError(f'"{".".join(parts)}" has {len(parts)} parts; a table is named by catalog.schema.table, or less')
+                raise SqlError("a table's name has at least one part")
         if not found:
             raise self._unknown(parts)
         if len({e.location for _, e in found}) > 1:
@@ -190,7 +220,7 @@ class Catalogs:
         named = self._catalogs_named(first)
         if not found:
             found = [(c.name, e) for c in named if c.default_schema is not None and (e := c.find(c.default_schema, name)) is not None]
-        if not found and not named and first.lower() in formats.TITLES:
+        if not found and not named and first.lower() in formats.TITLES and not self._find_given(first) and not self._find_default(first):
             found = [("", TableEntry("", name, absolute(name), first.lower()))]
         return found
 
@@ -212,6 +242,14 @@ class Catalogs:
         elif not known and not self.catalogs:
             hint = "no catalog is configured: name a table by its path, 'some/dir', or connect to a directory of tables"
         return UnknownTableError(f'there is no table "{name}"', candidates=known[:20], hint=hint)
+
+
+def _is_within(table: Table, rest: tuple[str, ...]) -> bool:
+    """Whether the rest of a name means something in a table: one of its metadata tables, a table it holds, or that one's metadata table."""
+    if rest[0].lower() in table.metadata_names and len(rest) == 1:
+        return True
+    view = table.view(rest[0])
+    return view is not None and (len(rest) == 1 or rest[1].lower() in view.metadata_names)
 
 
 def _catalog(config: CatalogConfig, storage: Storage) -> Catalog:

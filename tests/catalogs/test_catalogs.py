@@ -257,10 +257,15 @@ def test_without_any_catalog_the_error_says_how_to_name_a_table() -> None:
         Catalogs(MemoryStorage()).find(["t"])
 
 
-@pytest.mark.parametrize("parts", [[], ["a", "b", "c", "d"]])
-def test_names_of_other_lengths_are_refused(parts: list[str]) -> None:
-    with pytest.raises(SqlError, match=r"catalog\.schema\.table"):
-        catalogs().find(parts)
+def test_a_schema_of_several_levels_is_named_level_by_level() -> None:
+    deep = ConfigCatalog("deep", [TableEntry("a.b.c", "t", "/deep/t")])
+    made = Catalogs(MemoryStorage(), [deep])
+    for parts in (["deep", "a", "b", "c", "t"], ["deep", "a.b.c", "t"], ["a", "b", "c", "t"], ["A", "B", "C", "T"]):
+        assert made.find(parts).location == "/deep/t"
+    with pytest.raises(UnknownTableError, match=r'"deep\.a\.b\.t"'):
+        made.find(["deep", "a", "b", "t"])
+    with pytest.raises(SqlError, match="at least one part"):
+        made.find([])
 
 
 def test_a_path_with_its_format_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

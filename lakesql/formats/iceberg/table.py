@@ -136,9 +136,10 @@ class IcebergTable:
 
 
 class _Pinned:
-    """A table at one state: what `"t$branch_x"` names. A branch moves with its commits."""
+    """A table at one state: what `t.branch_x` or `"t$branch_x"` names. A branch moves with its commits."""
 
     format = "iceberg"
+    names_state = True
 
     def __init__(self, table: IcebergTable, at: At, name: str) -> None:
         self._table = table

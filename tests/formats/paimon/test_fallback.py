@@ -72,3 +72,9 @@ def test_time_travel(tmp_path: Path) -> None:
     maker.commit([maker.write([{"p": "b", "k": 3}])])
     assert rows_of(tmp_path, "SELECT * FROM t ORDER BY p") == [{"p": "a", "k": 1}, {"p": "b", "k": 3}]
     assert rows_of(tmp_path, "SELECT * FROM t VERSION AS OF 1 ORDER BY p") == [{"p": "a", "k": 1}, {"p": "b", "k": 20}]
+
+
+def test_a_branch_and_the_table_in_one_statement(tmp_path: Path) -> None:
+    branched(tmp_path, [{"p": "a", "k": 1}], [{"p": "a", "k": 10}, {"p": "b", "k": 20}])
+    for branch in ("t.branch_dev", '"t$branch_dev"'):
+        assert rows_of(tmp_path, f"SELECT d.k AS d, n.k AS n FROM {branch} d JOIN t n ON n.p = d.p ORDER BY d.k") == [{"d": 10, "n": 1}, {"d": 20, "n": 20}]
