@@ -43,6 +43,9 @@ OPTIONS: dict[Kind, dict[str, str]] = {
 SECRETS = frozenset({"access_key_id", "secret_access_key", "session_token", "access_key", "sas_token", "bearer_token", "client_secret"})
 """Options whose values are never shown."""
 
+CREDENTIALS = SECRETS | {"anonymous", "profile", "service_account", "client_id", "tenant_id", "emulator"}
+"""Options that say who asks."""
+
 FLAGS = frozenset({"allow_http", "anonymous", "virtual_hosted", "emulator"})
 """Options that are true or false."""
 

@@ -1,6 +1,7 @@
 """Which storage a path is read from: a router over local files and object stores, with each store's options from lakesql.toml, the environment, or the machine.
 
-A session has one router, and reads every table through it: a table may point into other buckets.
+A session has one router, and reads every table through it: a table may point into other buckets. A catalog may lend options for the files of one table
+(credentials it vended with it); they count below the places they were lent for, before all others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lakesql.errors import ConfigError
 from lakesql.location import Kind, Place, place
 from lakesql.object_storage import ObjectStorage
 from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES, CachedStorage, Entry, LocalStorage, Storage
-from lakesql.store_options import OPTIONS, Options
+from lakesql.store_options import CREDENTIALS, OPTIONS, Options
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class EngineStore:
         GCS    GoogleCloud     bucket_name = bucket; service_account_path = service_account
         AZURE  MicrosoftAzure  container_name = bucket; account, access_key, bearer_token, client_id, client_secret, tenant_id as they are;
                                use_emulator = emulator and allow_http as bools; sas_query_pairs = the (name, value) pairs of sas_token
+
+    url is the bucket's own, `s3://bucket`, or a name of lakesql's making where the options are lent for some of its files: two tables of one bucket may have
+    been lent different keys.
 
     environment: variables that must be set while the store is made, because the class has no argument for what they say (anonymous, virtual_hosted).
     """
@@ -49,6 +53,14 @@ class EngineStore:
         return {variable: "true" for option, variable in names.items() if self.options.flag(option)}
 
 
+@dataclass(frozen=True)
+class _Loan:
+    """Options lent for the files below one place of a bucket. url: a name for them that stays when new options take their place."""
+
+    url: str
+    options: Options
+
+
 class Stores:
     """Every store a session reads, each opened when a path first needs it. Implements Storage; thread-safe."""
 
@@ -56,8 +68,32 @@ class Stores:
         self._configured = {c.url: c.options for c in configured}
         self._file_limit_bytes = file_limit_bytes
         self._local = LocalStorage(file_limit_bytes)
-        self._opened: dict[str, ObjectStorage] = {}
+        self._opened: dict[str, tuple[ObjectStorage, _Loan | None]] = {}
+        self._loans: dict[str, dict[str, _Loan]] = {}
+        self._made_loans = 0
         self._lock = threading.Lock()
+
+    def lend(self, place_: str, options: Mapping[str, str]) -> None:
+        """From now on the files at or below a place of an object store are read with these options, which are values and never references.
+
+        They take the place of those lent for it before. Where they name no one who asks, or no endpoint or region, those of the bucket count as well; but
+        one's keys never meet the other's secrets. Without any options a loan ends. Raises ConfigError, UnsupportedFeatureError.
+        """
+        at = place(place_)
+        folder = at.key.strip("/")
+        with self._lock:
+            loans = self._loans.setdefault(at.store, {})
+            known = loans.get(folder)
+            if not options:
+                loans.pop(folder, None)
+                return
+            own = {k: looked_up(k, v, at.store) for k, v in self._configured_for(at).items()}
+            if CREDENTIALS & options.keys():
+                own = {k: v for k, v in own.items() if k not in CREDENTIALS}
+            merged = Options(_completed(at, own | dict(options)))
+            if known is None or known.options != merged:
+                self._made_loans += 0 if known else 1
+                loans[folder] = _Loan(known.url if known else f"{at.store}.lent-{self._made_loans}", merged)
 
     def for_path(self, path: str) -> Storage:
         """The storage that reads a path. Raises ConfigError, UnsupportedFeatureError."""
@@ -67,14 +103,31 @@ class Stores:
         if at.kind is Kind.LOCAL:
             return self._local
         with self._lock:
-            if at.store not in self._opened:
-                self._opened[at.store] = ObjectStorage(at, self._options(at), self._file_limit_bytes)
-            return self._opened[at.store]
+            loan = self._loan(at)
+            url = at.store if loan is None else loan.url
+            opened, of = self._opened.get(url, (None, None))
+            if opened is None or of is not loan:
+                opened = ObjectStorage(at, self._options(at) if loan is None else loan.options, self._file_limit_bytes)
+                self._opened[url] = opened, loan
+            return opened
 
     def engine_store(self, path: str) -> EngineStore | None:
         """The store an engine must know to read data at a path; None for local files."""
         at = place(path)
-        return None if at.kind is Kind.LOCAL else EngineStore(at.kind, at.store, at.bucket, self._options(at))
+        if at.kind is Kind.LOCAL:
+            return None
+        with self._lock:
+            loan = self._loan(at)
+        return EngineStore(at.kind, at.store, at.bucket, self._options(at)) if loan is None else EngineStore(at.kind, loan.url, at.bucket, loan.options)
+
+    def engine_root(self, path: str) -> str:
+        """The url of `engine_store(path)`, without its options; "" for local files."""
+        at = place(path)
+        if at.kind is Kind.LOCAL:
+            return ""
+        with self._lock:
+            loan = self._loan(at)
+        return at.store if loan is None else loan.url
 
     def list(self, folder: str, *, start_after: str | None = None) -> Iterator[Entry]:
         """See Storage."""
@@ -97,11 +150,24 @@ class Stores:
         return self.for_path(path).open(path)
 
     def _options(self, at: Place) -> Options:
+        return resolved(at, self._configured_for(at))
+
+    def _configured_for(self, at: Place) -> Options:
         """The options of a bucket; those of its scheme where it has none of its own. The two are never mixed, lest one's key meet the other's secret."""
-        for url in (at.store, f"{at.kind.value}://{at.bucket}", f"{at.kind.value}://"):
-            if url in self._configured:
-                return resolved(at, self._configured[url])
-        return resolved(at, {})
+        urls = (at.store, f"{at.kind.value}://{at.bucket}", f"{at.kind.value}://")
+        return next((self._configured[url] for url in urls if url in self._configured), Options())
+
+    def _loan(self, at: Place) -> _Loan | None:
+        """What is lent for a file: for the folder nearest to it, if for any it is in."""
+        loans = self._loans.get(at.store)
+        if not loans:
+            return None
+        folder = at.key.strip("/")
+        while folder not in loans:
+            if not folder:
+                return None
+            folder = folder.rpartition("/")[0]
+        return loans[folder]
 
 
 def for_path(path: str, options: Mapping[str, str] | None = None) -> Storage:
@@ -113,10 +179,16 @@ def for_path(path: str, options: Mapping[str, str] | None = None) -> Storage:
     return Stores([StorageConfig(at.store, Options(options))] if options else ()).for_path(path)
 
 
+def router(storage: Storage) -> Stores | None:
+    """The router behind a storage, through a cache; None where it is none."""
+    inner = storage.inner if isinstance(storage, CachedStorage) else storage
+    return inner if isinstance(inner, Stores) else None
+
+
 def engine_store(storage: Storage, path: str) -> EngineStore | None:
     """`Stores.engine_store`, through a cache; None where the storage is not a router."""
-    inner = storage.inner if isinstance(storage, CachedStorage) else storage
-    return inner.engine_store(path) if isinstance(inner, Stores) else None
+    stores = router(storage)
+    return None if stores is None else stores.engine_store(path)
 
 
 def resolved(at: Place, said: Mapping[str, str]) -> Options:
@@ -124,7 +196,11 @@ def resolved(at: Place, said: Mapping[str, str]) -> Options:
 
     Raises ConfigError for a reference that leads nowhere.
     """
-    options = {key: _looked_up(key, value, at) for key, value in said.items()}
+    return _completed(at, {key: looked_up(key, value, at.store) for key, value in said.items()})
+
+
+def _completed(at: Place, options: dict[str, str]) -> Options:
+    """Options and what the environment or the machine's files say beside them."""
     match at.kind:
         case Kind.S3:
             options |= _aws_profile(options)
@@ -160,13 +236,13 @@ def _environment(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
-def _looked_up(key: str, value: str, at: Place) -> str:
-    """The value a reference stands for; a value that is none is itself."""
+def looked_up(key: str, value: str, owner: str) -> str:
+    """The value a reference (`env:NAME`, `file:PATH`) stands for; a value that is none is itself. Raises ConfigError, which names key and owner."""
     if value.startswith("env:"):
         name = value.removeprefix("env:")
         found = os.environ.get(name)
         if not found:
-            raise ConfigError(f"{key} of {at.store} is to be in the environment variable {name}, which is not set")
+            raise ConfigError(f"{key} of {owner} is to be in the environment variable {name}, which is not set")
         return found
     if value.startswith("file:"):
         path = value.removeprefix("file:")
@@ -174,7 +250,7 @@ def _looked_up(key: str, value: str, at: Place) -> str:
             with open(path, encoding="utf-8") as file:
                 return file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f'{key} of {at.store} is to be in the file "{path}", which cannot be read: {getattr(error, "strerror", None) or error}') from None
+            raise ConfigError(f'{key} of {owner} is to be in the file "{path}", which cannot be read: {getattr(error, "strerror", None) or error}') from None
     return value
 
 

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "avro": BASE | {"storage"},
     "formats": BASE | CONTRACTS | {"storage", "pruning", "avro"},
     "variant": {"errors"},
-    "engines": BASE | CONTRACTS | {"storage", "stores", "variant", "avro"},
+    "engines": BASE | CONTRACTS | {"storage", "store_options", "stores", "variant", "avro"},
     "catalogs": STORAGE | CONTRACTS | {"config", "stores", "formats"},
     "sql": {"errors", "table"},
     "travel": {"errors", "table"},

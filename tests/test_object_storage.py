@@ -363,3 +363,53 @@ def test_a_lake_in_a_bucket_is_a_catalog(server: Server) -> None:
 def test_options_survive_being_copied() -> None:
     options = Options({"access_key_id": KEY})
     assert pickle.loads(pickle.dumps(options)) == options
+
+
+# Loans -------------------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_lent_options_count_below_their_place_alone(server: Server) -> None:
+    server.put({"lent/a/x": b"1", "lent/ab/x": b"2", "lent/a/b/x": b"3"})
+    said = {"endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "AKIAOWN", "secret_access_key": "own-secret", "session_token": "own-token"}
+    stores = Stores([StorageConfig("s3://lake", Options(said))])
+    own = stores.engine_store("s3://lake/lent/ab/x")
+    stores.lend("s3a://lake/lent/a/", {"access_key_id": KEY, "secret_access_key": SECRET})
+    stores.lend("s3://lake/lent/a/b", {"access_key_id": "AKIAOTHER", "secret_access_key": "other-secret"})
+    assert stores.engine_store("s3://lake/lent/ab/x") == own
+    keys = {p: stores.engine_store(f"s3://lake/lent/{p}") for p in ("a", "a/x", "a/b/x", "a/b")}
+    assert [store.options["access_key_id"] for store in keys.values() if store] == [KEY, KEY, "AKIAOTHER", "AKIAOTHER"]
+    lent = keys["a/x"]
+    assert lent is not None
+    assert (lent.bucket, lent.options["endpoint"], "session_token" in lent.options) == ("lake", server.endpoint, False)
+    assert lent.url not in ("s3://lake", keys["a/b"].url if keys["a/b"] else "")
+    assert SECRET not in f"{lent!r}{stores!r}"
+    assert stores.read("s3://lake/lent/a/x") == b"1"
+
+
+def test_new_options_take_the_place_of_those_lent_before(server: Server) -> None:
+    server.put({"again/x": b"1"})
+    stores = Stores([StorageConfig("s3://lake", Options({"endpoint": server.endpoint, "region": "us-east-1"}))])
+    stores.lend("s3://lake/again", {"access_key_id": KEY, "secret_access_key": SECRET})
+    before, storage = stores.engine_store("s3://lake/again/x"), stores.for_path("s3://lake/again/x")
+    stores.lend("s3://lake/again", {"access_key_id": KEY, "secret_access_key": SECRET})
+    assert stores.for_path("s3://lake/again/x") is storage
+    stores.lend("s3://lake/again", {"access_key_id": "AKIANEW", "secret_access_key": SECRET})
+    after = stores.engine_store("s3://lake/again/x")
+    assert before is not None
+    assert after is not None
+    assert (after.url, after.options["access_key_id"]) == (before.url, "AKIANEW")
+    assert stores.for_path("s3://lake/again/x") is not storage
+    stores.lend("s3://lake/again", {})
+    assert stores.engine_root("s3://lake/again/x") == "s3://lake"
+
+
+def test_what_is_lent_is_never_looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A catalog that could name files and variables of this machine would be sent them."""
+    (tmp_path / "secret").write_text("the-secret")
+    monkeypatch.setenv("LAKESQL_SECRET", "the-secret")
+    stores = Stores()
+    for value in (f"file:{tmp_path}/secret", "env:LAKESQL_SECRET"):
+        stores.lend("s3://lake/x", {"access_key_id": value, "secret_access_key": value})
+        store = stores.engine_store("s3://lake/x/y")
+        assert store is not None
+        assert store.options["access_key_id"] == value

@@ -128,7 +128,7 @@ class DataFusionEngine:
             return self._lowering(suspects, fields_are_read=True).frame(relation)
 
     def _lowering(self, suspects: list[str], *, fields_are_read: bool) -> Lowering:
-        return Lowering(self._context, self._scans, self._storage, self._footers, self._stores.require, suspects, fields_are_read=fields_are_read)
+        return Lowering(self._context, self._scans, self._storage, self._footers, self._stores, suspects, fields_are_read=fields_are_read)
 
     def evaluate(self, expression: str, parameters: Mapping[str, Any]) -> pa.Scalar:
         with _translated():

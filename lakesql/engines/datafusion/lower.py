@@ -12,7 +12,7 @@ union starts to cost more (benchmarks/).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -25,11 +25,12 @@ from datafusion import functions as f
 from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
+from lakesql.engines.datafusion.stores import ObjectStores
 from lakesql.engines.decoded import decode, files_schema
 from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts
 from lakesql.engines.shape import holds_struct, needs_shaping, nulls_inward, plain, shaped
-from lakesql.errors import DataFileError, InternalError, MissingFileError
-from lakesql.location import engine_url, is_local, place
+from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
+from lakesql.location import is_local, place
 from lakesql.relation import (
     Batches,
     Beside,
@@ -62,6 +63,7 @@ from lakesql.storage import Storage
 UNION_LIMIT = 16
 _FILE = "__lakesql_file"
 _KEY = "__lakesql_key"
+_NAME = "__lakesql_name"
 _POSITION = "__lakesql_position"
 _REPARTITIONS = 4
 """Only a bare file_row_index() or input_file_name() is pushed into the source; merged into an expression above it, it could not be evaluated. A repartitioning
@@ -75,7 +77,7 @@ _BLANK_ROWS = 1 << 26
 class Lowering:
     """Lowers the relations of one statement into a session context.
 
-    on_store: called with a path of each store before it is read. suspects: receives a line for each file whose size is not what metadata says: no error yet,
+    stores: where files are, as the context knows it. suspects: receives a line for each file whose size is not what metadata says: no error yet,
     but the first thing to know if one cannot be read. fields_are_read: the statement reaches into structs. required: the paths that were looked for, with the
     sizes that metadata promises; bytes_held: what the frames keep in memory.
 
@@ -90,7 +92,7 @@ class Lowering:
         scans: Scans,
         storage: Storage,
         footers: Footers,
-        on_store: Callable[[str], None],
+        stores: ObjectStores,
         suspects: list[str],
         *,
         fields_are_read: bool,
@@ -99,7 +101,7 @@ class Lowering:
         self._scans = scans
         self._storage = storage
         self._footers = footers
-        self._on_store = on_store
+        self._stores = stores
         self._suspects = suspects
         self._fields_are_read = fields_are_read
         self.asks_source = False
@@ -148,6 +150,21 @@ class Lowering:
         self._require(paths, files.files.column("size_bytes").to_pylist())
         if files.format is not FileFormat.PARQUET:
             return self._decoded(files, paths, key)
+        stores = {} if all(p.startswith("/") for p in paths) else self._by_store(paths)
+        if len(stores) > 1:
+            if key is not None and len({engine_name(p) for p in paths}) < len(paths):
+                raise UnsupportedFeatureError("files of one table are in several stores under one name, and rows of them are deleted", feature="such tables")
+            return self._union([self._files_of_one_store(_part(files, rows), [paths[r] for r in rows], key) for rows in stores.values()])
+        return self._files_of_one_store(files, paths, key)
+
+    def _by_store(self, paths: Sequence[str]) -> dict[str, list[int]]:
+        """Which files are in which store: a scan asks one store for all its files, and would miss or mistake those of others."""
+        stores: dict[str, list[int]] = {}
+        for number, path in enumerate(paths):
+            stores.setdefault(self._stores.root(path), []).append(number)
+        return stores
+
+    def _files_of_one_store(self, files: Files, paths: list[str], key: str | None) -> DataFrame:
         if needs_layouts(files):
             return self._files_by_layout(files, paths, key)
         return self._group(files, list(range(len(paths))), paths, None, key)
@@ -178,27 +195,37 @@ class Lowering:
                 values = files.absent.column(field.name).take(pa.array(rows))
                 constants = pa.table({field.name: values}) if constants is None else constants.append_column(field.name, values)
         extra = [f.file_row_index().alias(files.row_index)] if files.row_index is not None else []
-        if files.file_path is not None and (prefix := common_prefix(paths)) is not None:
-            extra.insert(0, f.concat(lit(prefix), f.input_file_name()).alias(files.file_path))
-        elif files.file_path is not None:
+        prefix = None if files.file_path is None else common_prefix(paths)
+        if prefix is not None and key is None:
+            extra.append(f.input_file_name().alias(_NAME))
+        elif prefix is None and files.file_path is not None:
             path_column = pa.table({files.file_path: pa.array(paths, pa.string())})
             constants = path_column if constants is None else constants.append_column(files.file_path, path_column.column(0))
         names = files_schema(files).names
         if key is not None:
             extra.append(f.input_file_name().alias(key))
             names = [*names, key]
+
+        def read(paths: Sequence[str], extra: Sequence[Expr]) -> DataFrame:
+            """The scan; paths are put together above it, since only a bare name comes from the source."""
+            frame = self._read(paths, files, layout, extra, bool(extra))
+            if prefix is None or files.file_path is None:
+                return frame
+            path = f.concat(lit(prefix), column(key or _NAME)).alias(files.file_path)
+            return frame.select(*(column(n) for n in frame.schema().names if n != _NAME), path)
+
         if constants is None or constants.num_columns == 0:
-            return _ordered(self._read(paths, files, layout, extra, bool(extra)), names)
+            return _ordered(read(paths, extra), names)
         codes, distinct, groups = distinct_rows(constants, len(paths))
         if groups <= UNION_LIMIT:
             frames = []
             for number in range(groups):
                 chosen = [p for p, c in zip(paths, codes.tolist(), strict=True) if c == number]
                 literals = [literal(distinct.column(n)[number]).alias(n) for n in distinct.column_names]
-                frames.append(_ordered(self._read(chosen, files, layout, [*literals, *extra], bool(extra)), names))
+                frames.append(_ordered(read(chosen, [*literals, *extra]), names))
             return self._union(frames)
         known = constants.append_column(_FILE, pa.array([engine_name(p) for p in paths], pa.string()))
-        scan = self._read(paths, files, layout, [*extra, f.input_file_name().alias(_FILE + "_here")], True)
+        scan = read(paths, [*extra, f.input_file_name().alias(_FILE + "_here")])
         joined = self._table(known).join(scan, how="inner", left_on=[_FILE], right_on=[_FILE + "_here"])
         return _ordered(joined, names)
 
@@ -221,9 +248,7 @@ class Lowering:
         return scan
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
-        for path in paths[:1]:
-            self._on_store(path)
-        return self._scans.files([engine_url(p) for p in paths], as_views(schema))
+        return self._scans.files(self._stores.urls(self._stores.root(paths[0]), paths), as_views(schema))
 
     def _require(self, paths: Sequence[str], expected: Sequence[int | None]) -> None:
         self.required.append((paths, expected))
@@ -307,6 +332,13 @@ def require(storage: Storage, paths: Sequence[str], expected: Sequence[int | Non
         if promised is not None and size != promised:
             suspects.append(f"{path} has {size} bytes, where the metadata says {promised}")
     return suspects
+
+
+def _part(files: Files, rows: list[int]) -> Files:
+    """Some of a node's files."""
+    chosen = pa.array(rows)
+    constants = None if files.constants is None else files.constants.take(chosen)
+    return replace(files, files=files.files.take(chosen), constants=constants, absent=None if files.absent is None else files.absent.take(chosen))
 
 
 def _blank(count: int) -> list[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,9 +12,10 @@ from urllib.parse import parse_qsl
 from datafusion import SessionContext
 from datafusion.object_store import AmazonS3, GoogleCloud, MicrosoftAzure
 
-from lakesql.location import Kind, place
+from lakesql.location import Kind, engine_url, place
 from lakesql.storage import Storage
-from lakesql.stores import EngineStore, engine_store
+from lakesql.store_options import Options
+from lakesql.stores import EngineStore, engine_store, router
 
 _environment_lock = threading.Lock()
 
@@ -25,23 +26,36 @@ class ObjectStores:
     def __init__(self, context: SessionContext, storage: Storage) -> None:
         self._context = context
         self._storage = storage
-        self._known: set[str] = set()
+        self._known: dict[str, Options | None] = {}
         self._lock = threading.Lock()
 
-    def require(self, path: str) -> None:
-        """Makes the store of `path` readable; local files need nothing. Raises ConfigError."""
+    def root(self, path: str) -> str:
+        """The URL of the store a file is in, as the context knows it; "" for local files."""
         if path.startswith("/"):
-            return
-        key = place(path).store
+            return ""
+        stores = router(self._storage)
+        return place(path).store if stores is None else stores.engine_root(path)
+
+    def urls(self, root: str, paths: Sequence[str]) -> list[str]:
+        """The URLs by which the context reads files of one store, which is made readable where it is not yet. Raises ConfigError."""
+        if not root:
+            return [engine_url(p) for p in paths]
+        self._require(root, paths[0])
+        own = len(place(paths[0]).store)
+        return [f"{root}{engine_url(p)[own:]}" for p in paths]
+
+    def _require(self, root: str, path: str) -> None:
+        """Options that were lent may have been replaced since; a bucket's own stay."""
         with self._lock:
-            if key in self._known:
+            is_own = root == place(path).store
+            if is_own and root in self._known:
                 return
             store = engine_store(self._storage, path)
-            if store is not None:
+            if store is not None and (root not in self._known or self._known[root] is not store.options):
                 scheme, _, host = store.url.partition("://")
                 with _set(store.environment):
                     self._context.register_object_store(f"{scheme}://", _made(store), host)
-            self._known.add(key)
+            self._known[root] = None if store is None else store.options
 
 
 def _made(store: EngineStore) -> Any:

@@ -59,3 +59,29 @@ def test_rows_versions_and_metadata_tables(client: Any, tmp_path: Path) -> None:
         client.delete_object(Bucket="lake", Key="shop/t/data/p=a b%2Fü/4.parquet")
         with pytest.raises(MissingFileError, match=r"4\.parquet"):
             connection.execute("SELECT id FROM t").fetchall()
+
+
+def test_files_in_two_buckets_and_on_disk(client: Any, tmp_path: Path) -> None:
+    """An engine asks one store for all files of a scan; the name of a file is the same in each."""
+    client.create_bucket(Bucket="old")
+    maker = TableMaker(tmp_path / "t", [("id", "long")], location="s3://lake/shop/two")
+    places = ["s3://lake/shop/two/data", "s3://old/shop/two/data", str(tmp_path / "t/data")]
+    files = []
+    for number, place in enumerate(places):
+        entry = maker.data_file({"id": [10 * number, 10 * number + 1]}, name=f"data/{number}.parquet")
+        files.append({**entry, "file_path": f"{place}/{number}.parquet"})
+    maker.commit(files)
+    maker.commit([maker.position_deletes([(f["file_path"], 0) for f in files])])
+    for file in (tmp_path / "t").rglob("*"):
+        if file.is_file():
+            key = f"shop/two/{file.relative_to(tmp_path / 't')}"
+            for bucket in {"0.parquet": ["lake"], "1.parquet": ["old"], "2.parquet": []}.get(file.name, ["lake"]):
+                client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+    options = f'endpoint = "{client.meta.endpoint_url}"\nregion = "us-east-1"\naccess_key_id = "{KEY}"\nsecret_access_key = "{SECRET}"\n'
+    config = parse(f'[storage."s3://"]\n{options}', str(tmp_path / "lakesql.toml"))
+    with lakesql.connect(tables={"t": "s3://lake/shop/two"}, config=config) as connection:
+        assert connection.execute("SELECT id FROM t ORDER BY id").fetchall() == [(1,), (11,), (21,)]
+        assert connection.execute("SELECT id FROM t WHERE id > 5 ORDER BY id").fetchall() == [(11,), (21,)]
+        assert connection.execute("SELECT id FROM t VERSION AS OF 101 ORDER BY id").fetchall() == [(0,), (1,), (10,), (11,), (20,), (21,)]
+        paths = connection.execute("SELECT _file, id FROM t ORDER BY id").fetchall()
+        assert [(p, i) for p, i in paths] == [(f"{place}/{n}.parquet", 10 * n + 1) for n, place in enumerate(places)]

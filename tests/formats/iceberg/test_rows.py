@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import lakesql
 from lakesql.errors import MetadataError, UnsupportedFeatureError
 from lakesql.relation import ColumnMatch, FileFormat, Files, Project, Relation, Union, WithoutPositions, default_of
 from lakesql.table import Latest, ScanRequest
@@ -251,3 +252,15 @@ def test_defaults_travel_with_the_schema(tmp_path: Path) -> None:
     default = default_of(files.schema.field("x"))
     assert default is not None
     assert math.isclose(default.as_py(), 0.1)
+
+
+def test_paths_beside_constants_and_deletes(tmp_path: Path) -> None:
+    """A union of scans, in each of which the source tells name and position: an expression over the name could not be pushed down to it."""
+    maker = TableMaker(tmp_path, [("id", "long"), ("p", "long")], partition=[("p", "identity")])
+    files = [maker.data_file({"id": [10 * n, 10 * n + 1], "p": [n, n]}, partition=[n], name=f"data/{n}.parquet") for n in range(3)]
+    maker.commit(files)
+    maker.commit([maker.position_deletes([(f["file_path"], 0)], partition=[n]) for n, f in enumerate(files)])
+    expected = [({"p": n}, files[n]["file_path"], 1, 10 * n + 1) for n in range(3)]
+    with lakesql.connect(tables={"t": str(tmp_path)}) as connection:
+        for order in ("id", "_file", "_pos, id"):
+            assert connection.execute(f"SELECT _partition, _file, _pos, id FROM t ORDER BY {order}").fetchall() == expected
