@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from lakesql.errors import (
     AccessDeniedError,
     AmbiguousTableError,
+    CatalogAccessError,
+    CatalogError,
     ConfigError,
     DatabaseError,
     DataError,
@@ -106,6 +108,8 @@ __all__ = [
     "AccessDeniedError",
     "AmbiguousTableError",
     "Binary",
+    "CatalogAccessError",
+    "CatalogError",
     "Config",
     "ConfigError",
     "Connection",

@@ -45,22 +45,20 @@ def run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any
 
 def _tables(session: Session, within: str | None, like: str | None) -> pa.Table:
     rows = []
-    for catalog, entry in session.catalogs.tables():
-        names = (catalog, entry.schema, f"{catalog}.{entry.schema}")
-        if within is not None and within.lower() not in (n.lower() for n in names):
-            continue
+    for catalog, entry in session.catalogs.tables(within):
         if like is None or _matches(entry.name, like):
-            rows.append((catalog, entry.schema, entry.name, entry.format or formats.recognise(session.catalogs.storage, entry.location).format, entry.location))
+            format_ = entry.format or formats.recognise(session.catalogs.storage, entry.location).format
+            rows.append((catalog, entry.schema, entry.name, format_, entry.location or None))
     if within is not None and not rows and like is None:
-        known = {n for c, e in session.catalogs.tables() for n in (c, e.schema) if n}
-        if within.lower() not in (n.lower() for n in known) and within.lower() not in (n.lower() for n in session.catalogs.catalogs):
+        known = {*session.catalogs.catalogs, *(n for c, s in session.catalogs.schemas() for n in (s, f"{c}.{s}"))}
+        if within.lower() not in (n.lower() for n in known):
             raise SqlError(f'there is no catalog or schema "{within}"', hint=did_you_mean(within, known))
     schema = _texts("catalog", "schema", "table", "format", "location")
     return pa.Table.from_arrays([pa.array([r[i] for r in rows], pa.string()) for i in range(5)], schema=schema)
 
 
 def _schemas(session: Session, like: str | None) -> pa.Table:
-    pairs = sorted({(c, e.schema) for c, e in session.catalogs.tables() if c and (like is None or _matches(e.schema, like))})
+    pairs = sorted({(c, s) for c, s in session.catalogs.schemas() if like is None or _matches(s, like)})
     return pa.table({"catalog": [p[0] for p in pairs], "schema": [p[1] for p in pairs]}, schema=_texts("catalog", "schema"))
 
 

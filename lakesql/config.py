@@ -14,6 +14,13 @@
     [catalogs.crm]                          # no directory: the tables listed, and no others
     type = "tables"
 
+    [catalogs.prod]                         # an Iceberg catalog: rest, sql, hive or glue
+    type = "rest"
+    uri = "https://catalog.example"
+    warehouse = "prod"
+    credential = "env:CATALOG_CREDENTIAL"
+    properties = { "oauth2-server-uri" = "https://login.example/token" }    # whatever else pyiceberg takes
+
     [tables]                                # names that need no catalog
     events = "data/events"                  # or a table with path, format, options
 
@@ -56,7 +63,7 @@ from dataclasses import dataclass, field, replace
 from lakesql.errors import ConfigError, UnsupportedFeatureError
 from lakesql.location import absolute, is_local, place
 from lakesql.storage import DEFAULT_FILE_LIMIT_BYTES
-from lakesql.store_options import FLAGS, OPTIONS, Options
+from lakesql.store_options import FLAGS, OPTIONS, Options, Properties
 from lakesql.toml_section import Section, TomlFile
 
 FILE_NAME = "lakesql.toml"
@@ -64,14 +71,23 @@ VARIABLE = "LAKESQL_CONFIG"
 
 FORMAT_NAMES = ("delta", "iceberg", "paimon", "hudi", "lance")
 
+ICEBERG_CATALOGS = ("rest", "sql", "hive", "glue")
+
 KEYS: dict[str, str] = {
-    "catalogs.NAME.type": '"directory": the tables below `path`; "tables": those listed, and no others. Default: "directory" where there is a path',
+    "catalogs.NAME.type": '"directory": the tables below `path`; "tables": those listed, and no others; '
+    'an Iceberg catalog: "rest", "sql", "hive", "glue". Default: "directory" where there is a path',
     "catalogs.NAME.path": "the directory",
-    "catalogs.NAME.schema": 'the schema of tables directly below the directory, and the catalog\'s default schema; default "default"',
+    "catalogs.NAME.schema": 'the schema of tables directly below the directory, and the catalog\'s default schema; default "default", of Iceberg ones none',
     "catalogs.NAME.format": "the format of all its tables; default: recognised by marker files",
     "catalogs.NAME.tables.SCHEMA.TABLE.path": "where the table is",
     "catalogs.NAME.tables.SCHEMA.TABLE.format": "its format; default: recognised by marker files",
     "catalogs.NAME.tables.SCHEMA.TABLE.options": "options for the format's reader",
+    "catalogs.NAME.uri": "of an Iceberg catalog: where it is, a URL as pyiceberg takes it; relative paths of SQLite files are relative to this file",
+    "catalogs.NAME.warehouse": "of an Iceberg catalog: which of the server's warehouses",
+    "catalogs.NAME.credential": "of a REST catalog: `id:secret`, for a token",
+    "catalogs.NAME.token": "of a REST catalog: the token itself",
+    "catalogs.NAME.name": "of an Iceberg catalog: what it calls itself, where that is not NAME: SQL catalogs keep several under one roof",
+    "catalogs.NAME.properties": "of an Iceberg catalog: pyiceberg's other properties by their names, such as `s3.endpoint`; `env:` and `file:` are looked up",
     "tables.TABLE.path": 'where the table is; `TABLE = "path"` says the same',
     "tables.TABLE.format": "its format; default: recognised by marker files",
     "tables.TABLE.options": "options for the format's reader",
@@ -104,7 +120,9 @@ class TableConfig:
 
 @dataclass(frozen=True)
 class CatalogConfig:
-    """A catalog. type: "directory" or "tables"; path: the directory's location, None for "tables"; schema: None for the default; tables: by schema and name."""
+    """A catalog. type: "directory", "tables", or one of ICEBERG_CATALOGS; path: the directory's location, None for the others; schema: None for the default;
+    tables: by schema and name. properties: of an Iceberg catalog, named as pyiceberg names them, values or references; remote_name: what it calls itself.
+    """
 
     name: str
     type: str
@@ -112,6 +130,8 @@ class CatalogConfig:
     schema: str | None = None
     format: str | None = None
     tables: Mapping[tuple[str, str], TableConfig] = field(default_factory=dict)
+    properties: Properties = field(default_factory=Properties)
+    remote_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -252,8 +272,11 @@ def own_file(target: str | os.PathLike[str]) -> str | None:
 
 
 def _catalog(section: Section) -> CatalogConfig:
+    kind = section.choice("type", ("directory", "tables", *ICEBERG_CATALOGS))
+    if kind in ICEBERG_CATALOGS:
+        return _iceberg_catalog(section, kind)
     path = section.location("path")
-    kind = section.choice("type", ("directory", "tables")) or ("directory" if path else "tables")
+    kind = kind or ("directory" if path else "tables")
     schema, format_ = section.text("schema"), section.choice("format", FORMAT_NAMES)
     tables = {(s.path[-1], t.path[-1]): _table(t) for s in section.sections("tables") for t in s.all_sections()}
     section.finish()
@@ -262,6 +285,23 @@ def _catalog(section: Section) -> CatalogConfig:
     if kind == "tables" and path is not None:
         raise section.error("a catalog of type tables has no path", "path")
     return CatalogConfig(section.path[-1], kind, path, schema, format_, tables)
+
+
+def _iceberg_catalog(section: Section, kind: str) -> CatalogConfig:
+    named = {key: section.text(key) for key in ("uri", "warehouse", "credential", "token")}
+    schema, remote_name, inner = section.text("schema"), section.text("name"), section.section("properties")
+    properties = dict(inner.flat_texts())
+    section.finish()
+    for key, value in named.items():
+        if value is not None and properties.setdefault(key, value) != value:
+            raise inner.error(f"{key} is given twice", key)
+    if "uri" not in properties and kind != "glue":
+        raise section.error(f"a catalog of type {kind} needs a uri")
+    files = {key: f"file:{absolute(v.removeprefix('file:'), section.file.folder)}" for key, v in properties.items() if re.match("file:(?!/)", v)}
+    sqlite = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?][^?]*)(.*)", properties.get("uri", "")) if kind == "sql" else None
+    if sqlite is not None:
+        files["uri"] = f"{sqlite[1]}{absolute(sqlite[2], section.file.folder)}{sqlite[3]}"
+    return CatalogConfig(section.path[-1], kind, schema=schema, properties=Properties(properties | files), remote_name=remote_name)
 
 
 def _table(section: Section) -> TableConfig:

@@ -17,6 +17,8 @@
         │   ├── StorageError            the store did not answer as asked
         │   │   ├── MissingFileError
         │   │   └── AccessDeniedError
+        │   ├── CatalogError            a catalog service did not answer as asked
+        │   │   └── CatalogAccessError  it refuses the credentials
         │   ├── ExpiredVersionError     the version existed; its files are gone
         │   ├── QueryTimeoutError
         │   └── QueryCancelledError
@@ -193,6 +195,18 @@ class AccessDeniedError(StorageError):
     def __init__(self, message: str, *, path: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.path = path
+
+
+class CatalogError(OperationalError):
+    """A catalog service is not there, or did not do what was asked of it."""
+
+    sqlstate = "08000"
+
+
+class CatalogAccessError(CatalogError):
+    """The service refuses who asks, or what they ask for."""
+
+    sqlstate = "28000"
 
 
 class ExpiredVersionError(OperationalError):

@@ -20,7 +20,7 @@ import itertools
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql import answers, catalog_statements, explain, sql, travel
-from lakesql.catalogs import Catalogs
+from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.config import Config, load_config
 from lakesql.engines import Bound, BoundScan, Engine, Prepared, Rows, open_engine
 from lakesql.errors import (
@@ -76,8 +76,13 @@ class _Scan:
 _FILES_KEPT = 20_000
 """Plans over more files are not kept: their lists are large, and reading that many files takes longer than planning."""
 
-_Pinned = dict[tuple[str, str, tuple[tuple[str, str], ...], At], Snapshot]
-"""The snapshots of one statement: a table mentioned twice at one state is opened once."""
+
+@dataclass(frozen=True)
+class _Pinned:
+    """What one statement has opened: a table mentioned twice at one state is opened once. entries: see Catalogs.resolve_within."""
+
+    snapshots: dict[tuple[str, str, tuple[tuple[str, str], ...], At], Snapshot] = field(default_factory=dict)
+    entries: dict[str, TableEntry] = field(default_factory=dict)
 
 
 class Session:
@@ -172,8 +177,9 @@ class Session:
                 return catalog_statements.run(self, statement, bound)
 
     def close(self) -> None:
-        """Stops what still runs."""
+        """Stops what still runs, and lets go of catalogs."""
         self.cancel()
+        self.catalogs.close()
 
     def cancel(self) -> None:
         """Stops the statements that run now; from any thread. Their rows end in QueryCancelledError."""
@@ -201,10 +207,11 @@ class Session:
 
     def _is_current(self, ready: _Ready) -> bool:
         """Whether every table still has the snapshot that was planned for. What is wrong with a table is said when the statement is planned again."""
+        entries: dict[str, TableEntry] = {}
         try:
             for source in ready.sources:
-                table, _ = self.table_of(source.mention)
-                if table.snapshot(self.at_of(source.mention, ready.parameters, table)) is not source.snapshot:
+                table, _, metadata = self._named(source.mention, entries)
+                if metadata is not None or table.snapshot(self.at_of(source.mention, ready.parameters, table)) is not source.snapshot:
                     return False
         except Error:
             return False
@@ -274,7 +281,7 @@ class Session:
 
     def _resolve(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> tuple[tuple[_Source, ...], sql.Rendered]:
         """Steps 2 and 3: the statement's sources, and its text for the engine. Views are replaced by their own text, resolved alike."""
-        pinned: _Pinned = {}
+        pinned = _Pinned()
         sources: list[_Source] = []
         rendered = self._render(statement, parameters, pinned, sources, ())
         return tuple(sources), rendered
@@ -309,14 +316,14 @@ class Session:
             raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
-            table, inside, metadata = self._named(mention)
+            table, inside, metadata = self._named(mention, pinned.entries)
             at = self.at_of(mention, parameters, table)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
             key = (table.location, inside, mention.options, at)
-            snapshot = pinned.get(key) or table.snapshot(at)
-            pinned[key] = snapshot
+            snapshot = pinned.snapshots.get(key) or table.snapshot(at)
+            pinned.snapshots[key] = snapshot
         hidden = [f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names]
         schema = pa.schema([*snapshot.schema, *hidden])
         return _Source(mention, name, table, schema, snapshot=snapshot)
@@ -326,16 +333,16 @@ class Session:
 
         Raises UnknownTableError, NotATableError, AmbiguousTableError, UnsupportedFeatureError.
         """
-        table, _, metadata = self._named(mention)
+        table, _, metadata = self._named(mention, {})
         return table, metadata
 
-    def _named(self, mention: sql.Mention) -> tuple[Table, str, str | None]:
+    def _named(self, mention: sql.Mention, entries: dict[str, TableEntry]) -> tuple[Table, str, str | None]:
         """As `table_of`; and between the two, all that the name says of what is inside the table, "" for nothing."""
         rest: tuple[str, ...] = ()
         if mention.path is not None:
             table = self.catalogs.open_path(mention.path)
         else:
-            table, rest = self.catalogs.resolve_within(mention.name or ())
+            table, rest = self.catalogs.resolve_within(mention.name or (), entries)
         if mention.options:
             table = _with_options(table, mention, self.settings.time_zone)
         inside = "$".join((*rest, *(() if mention.metadata is None else (mention.metadata,))))

@@ -6,7 +6,9 @@ environment as every tool of the cloud does (AWS_ACCESS_KEY_ID, AZURE_STORAGE_AC
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 from lakesql.location import Kind
 
@@ -78,6 +80,33 @@ class Options(Mapping[str, str]):
 
     def masked(self, text: str) -> str:
         """text with every secret in it replaced, the longest first."""
-        for secret in sorted((v for k, v in self._values.items() if k in SECRETS and len(v) > 3), key=len, reverse=True):
+        for secret in sorted(self._secrets(), key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+    def _secrets(self) -> set[str]:
+        return {v for k, v in self._values.items() if k in SECRETS and len(v) > 3}
+
+
+_SHOWN = re.compile(r"(.*[.-])?(uri|url|warehouse|scope|audience|region|endpoint|type|enabled|level|mode|size|retries|separator|version)")
+"""Names of properties that are no secrets."""
+_USER = re.compile(r"://([^/@]+)@")
+
+
+class Properties(Options):
+    """Properties of a catalog, which are another library's: which of them are secret is not known, so none is shown but those that never are, without users and
+    passwords in their URLs.
+    """
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={_USER.sub('://***@', v)!r}" if _SHOWN.fullmatch(k) else f"{k}=***" for k, v in sorted(self._values.items()))
+        return f"Properties({', '.join(shown)})"
+
+    def _secrets(self) -> set[str]:
+        """Whole values, and what stands around the colon of `id:secret`, in URLs too, as written and decoded."""
+        found: set[str] = set()
+        for key, value in self._values.items():
+            users = _USER.findall(value)
+            for text in users if _SHOWN.fullmatch(key) else (value, *users):
+                found |= {text, unquote(text), *text.split(":"), *unquote(text).split(":")}
+        return {text for text in found if len(text) > 3 and text.lower() not in ("true", "false", "http", "https")}

@@ -133,6 +133,19 @@ class Section:
         self.known.update(found)
         return found
 
+    def flat_texts(self) -> Mapping[str, str]:
+        """As `texts`, with the keys of tables inside joined by dots: TOML reads `s3.endpoint = "x"` as a table `s3`."""
+        found = {}
+        for key, value in self.values.items():
+            if isinstance(value, dict):
+                inner = Section(self.file, (*self.path, key), value)
+                found.update({f"{key}.{name}": text for name, text in inner.flat_texts().items()})
+                self.known.add(key)
+            else:
+                found.update(Section(self.file, self.path, {key: value}).texts())
+        self.known.update(self.values)
+        return found
+
     def section(self, key: str) -> Section:
         """The table under a key, an empty one where it is not there."""
         value = self._value(key)

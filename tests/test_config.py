@@ -28,10 +28,17 @@ def example() -> str:
 
 def test_the_example_in_the_documentation_means_what_it_says() -> None:
     read = parse(example(), FILE)
-    lake, crm = read.catalogs
+    lake, crm, prod = read.catalogs
     assert (lake.name, lake.type, lake.path, lake.schema, lake.format) == ("lake", "directory", "/etc/lake/lake", "shop", "delta")
     assert lake.tables == {("shop", "orders"): TableConfig("s3://bucket/orders", "iceberg", {"key": "value"})}
     assert (crm.name, crm.type, crm.path, crm.schema, crm.tables) == ("crm", "tables", None, None, {})
+    assert (prod.name, prod.type, prod.path, prod.tables) == ("prod", "rest", None, {})
+    assert dict(prod.properties) == {
+        "uri": "https://catalog.example",
+        "warehouse": "prod",
+        "credential": "env:CATALOG_CREDENTIAL",
+        "oauth2-server-uri": "https://login.example/token",
+    }
     assert read.tables == {"events": TableConfig("/etc/lake/data/events")}
     assert [(s.url, dict(s.options)) for s in read.storage] == [("s3://bucket", {"secret_access_key": "env:BUCKET_SECRET"})]
     assert read.engine == EngineConfig("datafusion", 4 << 30, 8, 8192, 60.0, False)
@@ -61,9 +68,15 @@ def test_every_documented_key_is_known(key: str) -> None:
             assert option in parse(f'[storage."{urls[kind]}"]\n{option} = {"true" if option in FLAGS else chr(39) + "x" + chr(39)}', FILE).storage[0].options
         return
     text = f"{concrete(key)} = {{}}" if key.endswith("options") else f"{concrete(key)} = []"
+    if key.rsplit(".", 1)[-1] in ICEBERG_KEYS:
+        text = f"catalogs.lake.type = 'rest'\n{text}"
     with pytest.raises(ConfigError) as caught:
         parse(text, FILE)
     assert "unknown key" not in str(caught.value)
+
+
+ICEBERG_KEYS = {"uri", "warehouse", "credential", "token", "name", "properties"}
+"""Keys of Iceberg catalogs alone."""
 
 
 def test_every_known_key_is_documented() -> None:
@@ -74,6 +87,10 @@ def test_every_known_key_is_documented() -> None:
         "catalogs.lake": {"type", "path", "schema", "format", "tables"},
         "tables.t": {"path", "format", "options"},
     }
+    with pytest.raises(ConfigError) as caught:
+        parse("[catalogs.prod]\ntype = 'glue'\nq = 1", FILE)
+    assert f"there are: {', '.join(sorted(ICEBERG_KEYS | {'type', 'schema'}))}" in str(caught.value)
+    assert all(f"catalogs.NAME.{key}" in config.KEYS for key in ICEBERG_KEYS)
     for section, keys in fields.items():
         with pytest.raises(ConfigError) as caught:
             parse(f"[{section}]\nq = 1", FILE)
@@ -110,7 +127,11 @@ def test_the_formats_a_file_may_name_are_the_formats_there_are() -> None:
         ("[tables.a]\npath = 'x'\noptions = { k = [1] }", "k must be a text, a number", 3, None),
         ("[catalogs.a]\ntype = 'directory'", "needs a path", 1, None),
         ("[catalogs.a]\ntype = 'tables'\npath = 'x'", "has no path", 3, None),
-        ("[catalogs.a]\ntype = 'hive'", 'not "hive"', 2, "directory"),
+        ("[catalogs.a]\ntype = 'nessie'", 'not "nessie"', 2, "directory"),
+        ("[catalogs.a]\ntype = 'hive'", "a catalog of type hive needs a uri", 1, None),
+        ("[catalogs.a]\ntype = 'rest'\nuri = 'http://x'\npath = 'y'", 'unknown key "path"', 4, "there are"),
+        ("[catalogs.a]\ntype = 'rest'\nuri = 'http://x'\n[catalogs.a.properties]\nuri = 'http://y'", "uri is given twice", 5, None),
+        ("[catalogs.a]\ntype = 'glue'\n[catalogs.a.properties]\ns3.endpoint = [1]", "endpoint must be a text", 4, None),
         ("catalogs = 3", "catalogs must be a table", 1, None),
         ("[storage.'s3://b']\nregoin = 'x'", 'unknown key "regoin" in [storage."s3://b"]', 2, "region"),
         ("[storage.'s3://b']\nregion = 3", "region must be a text", 2, None),
@@ -290,3 +311,48 @@ def test_a_default_catalog_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ConfigError, match='default catalog "laek" is not there') as caught:
         Catalogs.for_target(None, config=read)
     assert 'did you mean "lake"?' in str(caught.value)
+
+
+# Iceberg catalogs --------------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_properties_of_iceberg_catalogs() -> None:
+    text = """[catalogs.a]
+type = "SQL"
+uri = "sqlite:///db/books.db?timeout=3"
+name = "default"
+schema = "shop"
+[catalogs.a.properties]
+s3.endpoint = "http://x"
+"s3.region" = "eu"
+rest.sigv4-enabled = true
+password = "file:secret.txt"
+"""
+    (read,) = parse(text, FILE).catalogs
+    assert (read.type, read.schema, read.remote_name) == ("sql", "shop", "default")
+    assert dict(read.properties) == {
+        "uri": "sqlite:////etc/lake/db/books.db?timeout=3",
+        "s3.endpoint": "http://x",
+        "s3.region": "eu",
+        "rest.sigv4-enabled": "true",
+        "password": "file:/etc/lake/secret.txt",
+    }
+    for uri in ("sqlite:////abs/x.db", "sqlite:///:memory:", "postgresql+psycopg2://u:p@h/d"):
+        assert parse(f"[catalogs.a]\ntype = 'sql'\nuri = '{uri}'", FILE).catalogs[0].properties["uri"] == uri
+
+
+def test_secrets_of_iceberg_catalogs_do_not_show() -> None:
+    text = """[catalogs.a]
+type = "rest"
+uri = "https://user:hidden%2Fone@host/path"
+credential = "client-id:hidden-two"
+token = "hidden-three"
+properties = { header.X-Key = "hidden-four" }
+"""
+    read = parse(text, FILE)
+    assert "hidden" not in repr(read)
+    assert "warehouse" not in repr(read)
+    properties = read.catalogs[0].properties
+    said = "hidden/one hidden%2Fone hidden-two hidden-three hidden-four client-id:hidden-two https://user:hidden%2Fone@host/path"
+    assert "hidden" not in properties.masked(said)
+    assert "host/path" in properties.masked(said)

@@ -59,6 +59,9 @@ WRAPPED_BY = {
     "datafusion": {"engines/datafusion", "avro/decode.py"},
     "google": {"engines/datafusion"},
     "obstore": {"object_storage.py"},
+    "pyiceberg": {"catalogs/pyiceberg_catalogs.py"},
+    "requests": {"catalogs/pyiceberg_catalogs.py"},
+    "sqlalchemy": {"catalogs/pyiceberg_catalogs.py"},
     "pyroaring": {"formats/delta", "formats/iceberg", "formats/paimon", "engines/merge_functions.py"},
     "prompt_toolkit": {"frontends/shell"},
 }

@@ -10,15 +10,17 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from lakesql import formats
 from lakesql.catalogs.base import Catalog, TableEntry, match
 from lakesql.catalogs.config import ConfigCatalog, CorrectedCatalog
 from lakesql.catalogs.directory import DirectoryCatalog
+from lakesql.catalogs.iceberg import IcebergCatalog
 from lakesql.catalogs.recent import Recent
-from lakesql.config import CatalogConfig, Config, TableConfig, load_config, own_file
-from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
+from lakesql.config import ICEBERG_CATALOGS, CatalogConfig, Config, TableConfig, load_config, own_file
+from lakesql.errors import ConfigError, Error, SqlError, UnknownTableError, did_you_mean
 from lakesql.location import absolute, is_local
 from lakesql.storage import CachedStorage, Storage
 from lakesql.stores import Stores
@@ -110,24 +112,31 @@ class Catalogs:
 
     def resolve(self, parts: Sequence[str]) -> Table:
         """The table a name means; see `find`. Names of tables in object stores are remembered for a minute; local ones are looked up each time."""
-        entry = self._names.get(tuple(parts), lambda: self.find(parts), lambda found: is_local(found.location))
+        return self._resolved(parts, {})
+
+    def _resolved(self, parts: Sequence[str], seen: dict[str, TableEntry]) -> Table:
+        entry = self._names.get(tuple(parts), lambda: self.find(parts), lambda found: is_local(found.location) or bool(found.identity))
+        if entry.identity:
+            entry = seen.setdefault(entry.identity, entry)
         return self._opened(entry.location, entry.format, entry.options)
 
-    def resolve_within(self, parts: Sequence[str]) -> tuple[Table, tuple[str, ...]]:
+    def resolve_within(self, parts: Sequence[str], seen: dict[str, TableEntry]) -> tuple[Table, tuple[str, ...]]:
         """The table a name means, and what of the name is about something inside it: (`db.t`, `snapshots`) of `db.t.snapshots`.
+
+        seen: a statement's tables that move with each commit, by identity: each is where it was when the statement first named it.
 
         A name that is a table's whole wins. What follows one must be a metadata table of it, a table it holds (`branch_x`), or both (`branch_x.files`). Raises
         as `find` does; where a table is there and the rest means nothing in it, the UnknownTableError says what it has.
         """
         try:
-            return self.resolve(parts), ()
+            return self._resolved(parts, seen), ()
         except UnknownTableError as error:
             unknown = error
         for length in (len(parts) - 1, len(parts) - 2):
             if length < 1:
                 break
             try:
-                table = self.resolve(parts[:length])
+                table = self._resolved(parts[:length], seen)
             except UnknownTableError:
                 continue
             rest = tuple(parts[length:])
@@ -167,11 +176,30 @@ class Catalogs:
             raise SqlError(f'"{".".join(parts)}" could be {" or ".join(names)}', candidates=names, hint="name its catalog and schema as well")
         return found[0][1]
 
-    def tables(self) -> Iterator[tuple[str, TableEntry]]:
-        """Every table with the name of its catalog ("" for names given in Python or under [tables]), lazily."""
-        yield from (("", entry) for entry in self.given.values())
+    def tables(self, within: str | None = None) -> Iterator[tuple[str, TableEntry]]:
+        """Every table with the name of its catalog ("" for names given in Python or under [tables]), lazily. within: only those of the catalogs or schemas of
+        that name; `catalog.schema` is one of a catalog's. Other catalogs are not asked.
+        """
+        if within is None:
+            yield from (("", entry) for entry in self.given.values())
+        named = () if within is None else match(within, self.catalogs)
         for catalog in self.catalogs.values():
-            yield from ((catalog.name, entry) for entry in catalog.tables())
+            if within is None or catalog.name in named:
+                yield from ((catalog.name, entry) for entry in catalog.tables())
+            elif not named:
+                inside = within[len(catalog.name) + 1 :] if within.lower().startswith(f"{catalog.name.lower()}.") else within
+                yield from ((catalog.name, entry) for entry in catalog.tables(inside))
+
+    def schemas(self) -> Iterator[tuple[str, str]]:
+        """Every schema with the name of its catalog, lazily."""
+        return ((catalog.name, schema) for catalog in self.catalogs.values() for schema in catalog.schemas())
+
+    def close(self) -> None:
+        """Lets go of the connections of catalogs that have any."""
+        for catalog in self.catalogs.values():
+            close = getattr(catalog, "close", None)
+            if close is not None:
+                close()
 
     # Paths ---------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -211,8 +239,10 @@ class Catalogs:
 
     def _find_anywhere(self, name: str) -> list[_Found]:
         """Every table of this name: in exact case if there are such, else in any."""
-        named = [(c.name, e) for c in self.catalogs.values() for e in c.tables() if match(name, [e.name])]
-        return [(c, e) for c, e in named if e.name == name] or named
+        named = [(c, e) for c in self.catalogs.values() for e in c.tables() if match(name, [e.name])]
+        exact = [(c, e) for c, e in named if e.name == name] or named
+        placed = [(c.name, e if e.location else c.find(e.schema, e.name)) for c, e in exact]
+        return [(c, e) for c, e in placed if e is not None]
 
     def _find_two(self, first: str, name: str) -> list[_Found]:
         schemas = [self._default] if self._default else list(self.catalogs.values())
@@ -227,21 +257,50 @@ class Catalogs:
     def _catalogs_named(self, name: str) -> list[Catalog]:
         return [self.catalogs[n] for n in match(name, self.catalogs)]
 
+    def _near(self, parts: Sequence[str]) -> Iterator[tuple[str, TableEntry]]:
+        """Tables a misspelled name might be: all of them, of services only those in the schema it names."""
+        yield from (("", entry) for entry in self.given.values())
+        for catalog in self.catalogs.values():
+            schema = ".".join(parts[1:-1] if len(parts) > 2 else parts[:-1]) or catalog.default_schema
+            if not _is_remote(catalog):
+                yield from ((catalog.name, entry) for entry in catalog.tables())
+            elif schema is not None:
+                with suppress(Error):  # the table is unknown whatever a service says now
+                    yield from [(catalog.name, entry) for entry in catalog.tables(schema)]
+
+    def _missing_schema(self, parts: Sequence[str]) -> tuple[str, str | None] | None:
+        """What to say where a service is named that has no such schema, and what it has."""
+        named = self._catalogs_named(parts[0]) if len(parts) > 2 else []
+        remote = [c for c in named or ([self._default] if self._default and len(parts) > 1 else []) if _is_remote(c)]
+        schema = ".".join(parts[1:-1] if named else parts[:-1])
+        with suppress(Error):
+            known = [s for c in remote for s in c.schemas()]
+            if remote and not match(schema, known) and not match(parts[0], self.catalogs if len(parts) == 2 else ()):
+                return f'catalog "{remote[0].name}" has no schema "{schema}"', did_you_mean(schema, known)
+        return None
+
     def _unknown(self, parts: Sequence[str]) -> UnknownTableError:
         """What the name might have been, out of the names that end like it."""
         name = ".".join(parts)
         known = []
-        for catalog, entry in islice(self.tables(), _LISTED_NAMES):
+        for catalog, entry in islice(self._near(parts), _LISTED_NAMES):
             full = [p for p in (catalog, entry.schema, entry.name) if p]
             known.append(".".join(full[-len(parts) :]))
             if len(parts) == 2 and catalog and entry.schema == self.catalogs[catalog].default_schema:
                 known.append(f"{catalog}.{entry.name}")
+        if missing := self._missing_schema(parts):
+            return UnknownTableError(f'there is no table "{name}": {missing[0]}', candidates=known[:20], hint=missing[1])
         hint = did_you_mean(name, known)
         if "/" in name:
             hint = f"a path is written in single quotes: '{name}'"
         elif not known and not self.catalogs:
             hint = "no catalog is configured: name a table by its path, 'some/dir', or connect to a directory of tables"
         return UnknownTableError(f'there is no table "{name}"', candidates=known[:20], hint=hint)
+
+
+def _is_remote(catalog: Catalog) -> bool:
+    """Whether listing a catalog costs requests to a service."""
+    return getattr(catalog, "is_remote", False)
 
 
 def _is_within(table: Table, rest: tuple[str, ...]) -> bool:
@@ -253,6 +312,8 @@ def _is_within(table: Table, rest: tuple[str, ...]) -> bool:
 
 
 def _catalog(config: CatalogConfig, storage: Storage) -> Catalog:
+    if config.type in ICEBERG_CATALOGS:
+        return IcebergCatalog(config.name, config.type, storage, config.properties, default_schema=config.schema, remote_name=config.remote_name)
     listed = ConfigCatalog(config.name, [TableEntry(s, n, t.path, t.format, t.options) for (s, n), t in config.tables.items()], config.schema)
     if config.path is None:
         return listed

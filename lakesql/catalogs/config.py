@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lakesql.catalogs.base import Catalog, TableEntry, match
+from lakesql.catalogs.base import Catalog, TableEntry, match, schemas_of
 from lakesql.errors import SqlError
 
 
@@ -26,9 +26,14 @@ class ConfigCatalog:
     def default_schema(self) -> str | None:
         return self._default_schema
 
-    def tables(self) -> Iterator[TableEntry]:
+    def schemas(self) -> Iterator[str]:
+        """See Catalog."""
+        return schemas_of(self.tables())
+
+    def tables(self, schema: str | None = None) -> Iterator[TableEntry]:
         """See Catalog; in the order they were given."""
-        return iter(self._tables.values())
+        wanted = None if schema is None else match(schema, {s for s, _ in self._tables})
+        return (t for t in self._tables.values() if wanted is None or t.schema in wanted)
 
     def find(self, schema: str, name: str) -> TableEntry | None:
         """See Catalog."""
@@ -57,11 +62,15 @@ class CorrectedCatalog:
     def default_schema(self) -> str | None:
         return self._directory.default_schema
 
-    def tables(self) -> Iterator[TableEntry]:
+    def schemas(self) -> Iterator[str]:
+        """See Catalog."""
+        return schemas_of(self.tables())
+
+    def tables(self, schema: str | None = None) -> Iterator[TableEntry]:
         """See Catalog; those said by hand come first."""
         said = {(e.schema, e.name) for e in self._listed.tables()}
-        yield from self._listed.tables()
-        yield from (e for e in self._directory.tables() if (e.schema, e.name) not in said)
+        yield from self._listed.tables(schema)
+        yield from (e for e in self._directory.tables(schema) if (e.schema, e.name) not in said)
 
     def find(self, schema: str, name: str) -> TableEntry | None:
         """See Catalog."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from lakesql import formats
-from lakesql.catalogs.base import TableEntry, match
+from lakesql.catalogs.base import TableEntry, match, schemas_of
 from lakesql.errors import SqlError
 from lakesql.formats.markers import MARKERS
 from lakesql.location import is_local, join
@@ -45,14 +45,19 @@ class DirectoryCatalog:
     def default_schema(self) -> str:
         return self._default_schema
 
-    def tables(self) -> Iterator[TableEntry]:
+    def schemas(self) -> Iterator[str]:
+        """See Catalog."""
+        return schemas_of(self.tables())
+
+    def tables(self, schema: str | None = None) -> Iterator[TableEntry]:
         """See Catalog; in the order of the listing, one look at each child's markers."""
         for child, entry in self._entries(self.location, self._default_schema):
+            inside = child.removesuffix(_SCHEMA_ENDING)
             if entry is not None:
-                yield entry
-            else:
-                schema = child.removesuffix(_SCHEMA_ENDING)
-                yield from (e for _, e in self._entries(join(self.location, child), schema) if e is not None)
+                if schema is None or match(schema, [self._default_schema]):
+                    yield entry
+            elif schema is None or match(schema, [inside]):
+                yield from (e for _, e in self._entries(join(self.location, child), inside) if e is not None)
 
     def find(self, schema: str, name: str) -> TableEntry | None:
         """See Catalog. A table under its exact name costs a look at its markers and no listing."""

@@ -10,12 +10,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-from lakesql.errors import NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
+from lakesql.errors import ConfigError, NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.iceberg import metadata_file
 from lakesql.formats.iceberg.manifest import manifests_of
 from lakesql.formats.iceberg.metadata import TableMetadata, parse_metadata
 from lakesql.formats.iceberg.metadata_tables import METADATA_TABLES
-from lakesql.formats.iceberg.places import Places
+from lakesql.formats.iceberg.places import Places, normal_path
 from lakesql.formats.iceberg.snapshot import IcebergSnapshot
 from lakesql.formats.iceberg.travel import Choice, choose
 from lakesql.relation import Batches
@@ -46,7 +46,15 @@ class IcebergTable:
     format = "iceberg"
 
     def __init__(self, storage: Storage, location: str, options: Mapping[str, str]) -> None:
-        """location: the table's folder, or a metadata file, which then is the state that is read."""
+        """location: the table's folder, or a metadata file, which then is the state that is read.
+
+        options: `place`, "moved" where files are looked for beside the metadata that names them elsewhere (the default), "as-written" where they are where the
+        metadata says, as for tables whose catalog says where they are.
+        """
+        place = options.get("place", "moved")
+        if place not in ("moved", "as-written"):
+            raise ConfigError(f'place is moved or as-written, not "{place}"')
+        self._is_in_place = place == "as-written"
         self.location = location
         self._storage = storage
         self._root = metadata_file.table_root(location)
@@ -126,7 +134,8 @@ class IcebergTable:
         """Where the table's files are."""
         with self._lock:
             if self._places is None or self._places[0] != metadata.location:
-                self._places = (metadata.location, Places(self._storage, self._root, metadata.location))
+                root = normal_path(metadata.location) if self._is_in_place else self._root
+                self._places = (metadata.location, Places(self._storage, root, metadata.location))
             return self._places[1]
 
     @property
