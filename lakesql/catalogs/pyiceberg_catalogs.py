@@ -138,7 +138,8 @@ def _glue(name: str, properties: dict[str, str]) -> Any:
         def _convert_glue_to_iceberg(self, glue_table: Any) -> Loaded:
             return _of_parameters(glue_table.get("Parameters") or {}, f"{glue_table.get('DatabaseName')}.{glue_table.get('Name')}", self.properties)
 
-    return Glue(name, **{"glue.max-retries": 3, **properties})
+    # boto3 wants a number, and is patient by itself: ten times, each longer than the last.
+    return Glue(name, **{**properties, "glue.max-retries": int(properties.get("glue.max-retries", "3"))})
 
 
 def _of_parameters(parameters: Mapping[str, str], name: str, properties: Mapping[str, Any]) -> Loaded:
