@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Sequence
 
 from lakesql.errors import MetadataError, MissingFileError, NotATableError
 from lakesql.formats.markers import ICEBERG_METADATA
@@ -90,17 +91,19 @@ def _hint(storage: Storage, location: str) -> str:
 def _probe(storage: Storage, location: str, number: int) -> str | None:
     """The highest of the versions from `number` on that are there without a gap; None where that one is not."""
     found = None
-    while (there := _version(storage, location, number)) is not None:
+    while (there := next(_versions(storage, location, number), None)) is not None:
         found, number = there, number + 1
+    if found is not None:
+        names = [path.rsplit("/", 1)[-1] for path in _versions(storage, location, number - 1)]
+        if len(names) > 1:
+            raise _claimed(location, number - 1, names)
     return found
 
 
-def _version(storage: Storage, location: str, number: int) -> str | None:
-    for suffix in _SUFFIXES:
-        path = join(location, METADATA_FOLDER, f"v{number}{suffix}")
-        if storage.size(path) is not None:
-            return path
-    return None
+def _versions(storage: Storage, location: str, number: int) -> Iterator[str]:
+    """The files of one version, by the names it may have."""
+    paths = (join(location, METADATA_FOLDER, f"v{number}{suffix}") for suffix in _SUFFIXES)
+    return (path for path in paths if storage.size(path) is not None)
 
 
 def _highest(storage: Storage, location: str, hint: str) -> str:
@@ -114,12 +117,16 @@ def _highest(storage: Storage, location: str, hint: str) -> str:
     highest = [n for n in names if version_number(n) == number]
     hinted = [n for n in highest if hint and _stem(n) == _stem(hint)]
     if len(highest) > 1 and not hinted:
-        shown = ", ".join(sorted(highest)[:4])
-        raise MetadataError(
-            f'"{location}" has {len(highest)} metadata files of version {number}: {shown}; one of them is a commit that failed',
-            hint="name the right one instead of the folder, as the table's catalog has it",
-        )
+        raise _claimed(location, number, highest)
     return join(folder, hinted[0] if hinted else highest[0])
+
+
+def _claimed(location: str, number: int, names: Sequence[str]) -> MetadataError:
+    """The error for a version that several files claim to be."""
+    return MetadataError(
+        f'"{location}" has {len(names)} metadata files of version {number}: {", ".join(sorted(names)[:4])}; one of them is a commit that failed',
+        hint="name the right one instead of the folder, as the table's catalog has it",
+    )
 
 
 def _stem(name: str) -> str:

@@ -78,6 +78,17 @@ def test_two_files_of_one_number(maker: TableMaker) -> None:
     assert newest(maker) == "00003-b.metadata.json"
 
 
+@pytest.mark.parametrize("name", ["v2.gz.metadata.json", "v2.metadata.json.gz"])
+def test_a_version_that_is_there_plain_and_compressed(maker: TableMaker, name: str) -> None:
+    """Two writers that do not compress alike may both have made it."""
+    (maker.root / "metadata" / name).write_bytes(b"")
+    with pytest.raises(MetadataError, match="2 metadata files of version 2") as caught:
+        newest(maker)
+    assert name in str(caught.value)
+    maker.commit([])
+    assert newest(maker) == "v3.metadata.json"
+
+
 def test_a_metadata_file_names_its_state(maker: TableMaker) -> None:
     first = maker.root / "metadata" / "v1.metadata.json"
     assert read(opened(first), ["id"]) == [(1,)]
