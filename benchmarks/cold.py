@@ -2,6 +2,8 @@
 
     python benchmarks/cold.py ENGINE TABLE PREDICATE [PREDICATE ...]      prints one JSON object
 
+Engines whose names end in -iceberg read the table as Iceberg, lakesql finds out itself.
+
 The first predicate is timed from before the engine is imported, the others as repeated questions of one session with other values. Every engine plans a
 scan of the table under the predicate and says how many data files are left; no data file exists, so none can be read. --append writes a commit of one file
 before the last predicate and takes it away again.
@@ -27,6 +29,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 Plan = Callable[[str], int | None]
 
 
+metadata_files: list[int] = []
+"""How many metadata files each question took, where the engine says so."""
+
+
 def lakesql(table: Path) -> Plan:
     """EXPLAIN PRUNING, which opens, prunes and lists."""
     import lakesql
@@ -40,6 +46,9 @@ def lakesql(table: Path) -> Plan:
         kept = re.search(r"([\d,]+) kept", lines)
         if kept is None:
             raise SystemExit(f"no count of kept files in:\n{lines}")
+        read = re.search(r"metadata +([\d,]+) files? read", lines)
+        if read is not None:
+            metadata_files.append(int(read[1].replace(",", "")))
         return int(kept[1].replace(",", ""))
 
     return plan
@@ -79,7 +88,50 @@ def polars(table: Path) -> Plan:
     return plan
 
 
-ENGINES = {"lakesql": lakesql, "deltalake": deltalake, "duckdb": duckdb, "polars": polars}
+def pyiceberg(table: Path) -> Plan:
+    """The table opened, then its files under the predicate."""
+    from iceberg_tables import newest
+    from pyiceberg.table import StaticTable
+
+    opened = StaticTable.from_metadata(newest(table).as_uri())
+    return lambda predicate: sum(1 for _ in opened.scan(row_filter=re.sub(r"\bDATE '", "'", predicate)).plan_files())
+
+
+def duckdb_iceberg(table: Path) -> Plan:
+    """EXPLAIN of iceberg_scan, which plans the scan; it does not say how many files are left."""
+    from iceberg_engines import duckdb_connection
+    from iceberg_tables import newest
+
+    connection, metadata = duckdb_connection(), newest(table)
+
+    def plan(predicate: str) -> None:
+        connection.execute(f"EXPLAIN SELECT * FROM iceberg_scan('{metadata}') WHERE {predicate}").fetchall()
+
+    return plan
+
+
+def polars_iceberg(table: Path) -> Plan:
+    """The lazy scan's optimised plan, which resolves the scan's files."""
+    import polars as pl
+    from iceberg_tables import newest
+
+    context = pl.SQLContext(t=pl.scan_iceberg(str(newest(table))))
+
+    def plan(predicate: str) -> None:
+        context.execute(f"SELECT * FROM t WHERE {predicate}", eager=False).explain()
+
+    return plan
+
+
+ENGINES = {
+    "lakesql": lakesql,
+    "deltalake": deltalake,
+    "duckdb": duckdb,
+    "polars": polars,
+    "pyiceberg-iceberg": pyiceberg,
+    "duckdb-iceberg": duckdb_iceberg,
+    "polars-iceberg": polars_iceberg,
+}
 
 
 @contextlib.contextmanager
@@ -116,7 +168,7 @@ def main() -> None:
             kept.append(plan(predicate))
             seconds.append(time.perf_counter() - start)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "kept": kept, "peak_mb": peak_mb}))
+    print(json.dumps({"seconds": seconds, "kept": kept, "peak_mb": peak_mb, "metadata_files": metadata_files[0] if metadata_files else None}))
 
 
 if __name__ == "__main__":

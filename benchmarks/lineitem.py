@@ -73,7 +73,7 @@ def build(data: Path, scale: float) -> Lineitem:
             _link(clean / add["path"], vectored / add["path"])
         write_log(vectored, rows.schema, _with_vectors(vectored, adds), features=("deletionVectors",))
         shutil.rmtree(home / "generated")
-    return Lineitem(clean, vectored, tuple(_described(p) for p in sorted(clean.glob("*.parquet"))))
+    return Lineitem(clean, vectored, tuple(described(p) for p in sorted(clean.glob("*.parquet"))))
 
 
 def _generated(place: Path, scale: float) -> pa.Table:
@@ -110,7 +110,8 @@ def _json(value: Any) -> Any:
     return float(value) if isinstance(value, decimal.Decimal) else value
 
 
-def _described(path: Path) -> DataFile:
+def described(path: Path) -> DataFile:
+    """What the footer of a file says."""
     metadata = pq.read_metadata(path)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     column = metadata.schema.names.index("l_shipdate")

@@ -108,7 +108,7 @@ def queries(options: Options) -> str:
     tables = lineitem.build(options.data, options.scale)
     ours = engines.Lakesql(tables.clean)
     all_files = [f.path for f in tables.files]
-    peers = _present(
+    peers = present(
         lambda: engines.LakesqlAnew(tables.clean),
         lambda: engines.Deltalake(tables.clean),
         lambda: engines.Polars(tables.clean),
@@ -118,7 +118,7 @@ def queries(options: Options) -> str:
     for number, question in enumerate(questions(tables)):
         kept = tables.covering(question.first_day, question.last_day)
         hand = engines.ByHand(kept, options.data / "kept" / f"{options.scale:g}-{number}")
-        rows.append(_compared(question, [ours, hand, *peers], options))
+        rows.append(compared(question, [ours, hand, *peers], options))
         rows[-1].remarks.append(f"{len(kept)} of {len(all_files)} files")
     return table("warm, clean table", rows, ours.name)
 
@@ -140,10 +140,10 @@ def vectors(options: Options) -> str:
     """The table with deletion vectors against the clean one, in lakesql and in those that read them."""
     tables = lineitem.build(options.data, options.scale)
     clean, ours = engines.Lakesql(tables.clean), engines.Lakesql(tables.vectored)
-    peers = _present(lambda: engines.Deltalake(tables.vectored), lambda: engines.Polars(tables.vectored), lambda: engines.DuckDB(tables.vectored, None))
+    peers = present(lambda: engines.Deltalake(tables.vectored), lambda: engines.Polars(tables.vectored), lambda: engines.DuckDB(tables.vectored, None))
     rows = []
     for question in questions(tables):
-        row = _compared(question, [ours, *peers], options)
+        row = compared(question, [ours, *peers], options)
         again = medians(
             {"vectors": lambda q=question: ours.run(q.sql), "clean": lambda q=question: clean.run(q.sql)}, warm_up=1, repetitions=options.repetitions
         )
@@ -152,14 +152,15 @@ def vectors(options: Options) -> str:
     return table("warm, deletion vectors on 1 % of rows of every file", rows, ours.name)
 
 
-def _present(*makers: Callable[[], engines.Engine]) -> list[engines.Engine]:
+def present(*makers: Callable[[], engines.Engine]) -> list[engines.Engine]:
+    """The engines that can be had; the others are named on stderr."""
     found = [engines.opened(make) for make in makers]
     for absent in (f for f in found if isinstance(f, engines.Absent)):
         progress(f"left out: {absent}")
     return [f for f in found if not isinstance(f, engines.Absent)]
 
 
-def _compared(question: Question, candidates: Sequence[engines.Engine], options: Options) -> Row:
+def compared(question: Question, candidates: Sequence[engines.Engine], options: Options) -> Row:
     """The question's row. The first engine's answer is the measure of the others'; one that fails or answers otherwise is not timed, and the remark says
     why.
     """

@@ -155,6 +155,8 @@ class Manifests:
         maps = _map_fields(PRUNING_MAPS) if missing else {}
         decoded, partition = self._decode(file, ENTRY_FIELDS, {**FILE_FIELDS, **maps})
         metrics = {name: decoded.pop(name) for name in maps}
+        if maps:
+            decoded, partition = ({name: _owned(a) for name, a in arrays.items()} for arrays in (decoded, partition))
         status = decoded["status"]
         raw = RawManifest(len(status), _checked(decoded, file.path), partition)
         self._entries.put(file.key, raw, raw.nbytes)
@@ -324,6 +326,13 @@ def _with_id(name: str, type_: pa.DataType, id_: int) -> pa.Field:
 def _child(array: pa.StructArray, index: int) -> pa.Array:
     """A struct's field, null where the struct is."""
     return pc.struct_field(array, [index]) if array.null_count else array.field(index)
+
+
+def _owned(array: pa.Array) -> pa.Array:
+    """A copy. What the decoder gives is one piece of memory, of which an array holds all as long as it lives: entries would keep metric maps ten times their
+    size that no limit counts.
+    """
+    return pa.concat_arrays([array, array[:0]])  # concatenating one array alone does not copy it
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
