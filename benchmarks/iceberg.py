@@ -100,9 +100,7 @@ EVENT_QUESTIONS = [
 def equality(options: Options) -> str:
     """Equality deletes."""
     clean, changed = iceberg_tables.build_events(options.data)
-    return _against_clean(
-        f"warm, {iceberg_tables.DELETED_KEYS:,} equality deletes, {iceberg_tables.EVENTS:,} rows", clean, changed, EVENT_QUESTIONS, options
-    )
+    return _against_clean(f"warm, {iceberg_tables.DELETED_KEYS:,} equality deletes, {iceberg_tables.EVENTS:,} rows", clean, changed, EVENT_QUESTIONS, options)
 
 
 def _against_clean(title: str, clean: Path, changed: Path, asked: list[Question], options: Options) -> str:

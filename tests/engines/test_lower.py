@@ -258,6 +258,30 @@ def test_nan_is_in_no_statistic(tmp_path: Path, run: Runner, sql: str, rows: lis
     assert math.isnan(top)
 
 
+@pytest.mark.parametrize(
+    ("sql", "rows", "helped"),
+    [
+        ("SELECT d FROM t ORDER BY n DESC NULLS LAST, d LIMIT 3", [5, 6, 4], True),
+        ("SELECT d FROM t ORDER BY n DESC, d LIMIT 3", [2, 5, 6], True),
+        ("SELECT d FROM t WHERE d <> 5 ORDER BY n, d LIMIT 2 OFFSET 1", [3, 4], True),
+        ("SELECT d FROM t ORDER BY n, d", [1, 3, 4, 5, 6, 2], False),
+        ("SELECT d FROM t ORDER BY f DESC, d LIMIT 2", [1, 4], False),
+    ],
+)
+def test_the_first_rows_of_an_order(tmp_path: Path, run: Runner, engine: DataFusionEngine, sql: str, rows: list[int], helped: bool) -> None:
+    """Statistics say which files to begin with; files of one value, and of one value and nulls, are no less read."""
+    nan = math.nan
+    parts = [
+        pa.table({"n": [1, None], "d": [1, 2], "f": [nan, 1.0]}),
+        pa.table({"n": [1, 2], "d": [3, 4], "f": [0.5, nan]}),
+        pa.table({"n": [7, 7], "d": [5, 6], "f": [0.5, 0.5]}),
+    ]
+    paths = [write(tmp_path, f"{k}.parquet", part) for k, part in enumerate(parts)]
+    schema = pa.schema([("n", pa.int64()), ("d", pa.int64()), ("f", pa.float64())])
+    assert engine.bind(sql, {"t": schema}, {}).hints.statistics_help is helped
+    assert run(sql, {"t": (schema, Files(files(*paths), schema))}).column("d").to_pylist() == rows
+
+
 def test_views_are_only_for_the_engine(tmp_path: Path, run: Runner) -> None:
     schema = pa.schema([("s", pa.string()), ("b", pa.binary()), ("l", pa.list_(pa.string()))])
     path = write(tmp_path, "f.parquet", pa.table({"s": ["x"], "b": [b"y"], "l": [["z"]]}, schema=schema))

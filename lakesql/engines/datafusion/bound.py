@@ -20,8 +20,8 @@ class Hints:
     """What lowering and planning want to know of a statement.
 
     sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps.
-    statistics_help: it joins, and the numbers of rows in files make a better plan, or it wants the first few rows of an order, and files with better ones are
-    read first; and it reads no floating-point column, whose statistics would be taken for the truth.
+    statistics_help: statistics of files make a better plan: it joins, and the smaller side can be told, or it wants the first rows of an order, and files that
+    may hold them are read before others. It reads no floating-point column, for which those statistics would be taken for the truth.
     """
 
     sensitive: Mapping[str, frozenset[str]]
@@ -47,7 +47,7 @@ def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
         kind = type(variant).__name__
         if kind in _ORDERING_NODES or (kind == "Aggregate" and _takes_extremes(variant)):
             ordering = True
-        helped = helped or kind == "Join" or (kind == "Sort" and "fetch=" in node.display())
+        helped = helped or kind == "Join" or (kind == "Sort" and variant.get_fetch_val() is not None)
         if kind == "TableScan" and variant.table_name() in usages:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
     scans = {name: _summary(usage, tables[name]) for name, usage in usages.items()}

@@ -27,7 +27,10 @@ from lakesql.storage import Storage
 _LEAF_PUSHDOWN = "datafusion.optimizer.enable_leaf_expression_pushdown"
 """Moves file_row_index() below filters, to the source; see lower.Lowering."""
 _STATISTICS = "datafusion.execution.collect_statistics"
-"""Reads footers while planning, and so knows how many rows files have: a join builds the smaller side (200,000 against 6 million rows: 0.26 s for 4.1 s)."""
+"""Reads footers while planning, and so knows how many rows files have, and their extremes: a join builds the smaller side (200,000 against 6 million rows:
+0.26 s for 4.1 s), and the first rows of an order are looked for in the files that may hold them, not in the order of the list (10 of 6 million: a third of
+the time).
+"""
 _PARTITIONS = "datafusion.execution.target_partitions"
 _FILTERS = "datafusion.execution.parquet.pushdown_filters"
 """Decodes the columns of predicates first, and of the others only what is asked for: worth it for the few rows of a lookup, not for half a table."""

@@ -3,14 +3,20 @@ Delete Files".
 
 Read when the statement runs, never while it is planned. A delete file may name far more data files than are read: rows are kept only for those, batch by
 batch, so a large delete file takes no more memory than what it says of them. Paths are matched as `places.py` resolves them; a null path names nothing.
+
+Delete files are never rewritten. Where the storage keeps files that are not, small ones are kept as they were decoded: opening two hundred of them takes
+longer than reading the data that they are about.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +27,26 @@ from lakesql import avro
 from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
 from lakesql.formats.iceberg.deletes import FILE_PATH_ID, POS_ID, DeleteFiles, Deletes, Ints
 from lakesql.formats.iceberg.deletion_vectors import Vector, decode
+from lakesql.formats.iceberg.manifest import Kept
 from lakesql.formats.iceberg.places import Places
 from lakesql.formats.iceberg.types import FIELD_ID
 from lakesql.location import is_local
-from lakesql.storage import Storage
+from lakesql.storage import CachedStorage, Storage
 
 ROWS = pa.schema([("path", pa.string()), ("position", pa.int64())])
 _WANTED = pa.schema([pa.field("file_path", pa.string(), metadata={FIELD_ID: str(FILE_PATH_ID)}), pa.field("pos", pa.int64(), metadata={FIELD_ID: str(POS_ID)})])
 _BATCH_ROWS = 1 << 18
 _REMOTE_READERS = 16
+_KEPT_BYTES = 64 << 20
+"""How much of decoded position delete files is kept, over all tables of a session."""
+_KEPT_ROWS = 1 << 18
+"""Position delete files of more rows are read anew each time, piece by piece."""
 
 Found = tuple[np.ndarray, Ints]
 """The numbers of data files, and a position for each."""
+
+_of_storage: WeakKeyDictionary[CachedStorage, Kept[tuple[_Piece, ...]]] = WeakKeyDictionary()
+_of_storage_lock = threading.Lock()
 
 
 def deleted_rows(storage: Storage, places: Places, deletes: Deletes) -> pa.Table:
@@ -87,8 +101,52 @@ def _from_file(storage: Storage, places: Places, deletes: Deletes, number: int) 
     if not len(concerned):
         return []
     rows = _Rows(places, file.source_path[0].as_py(), deletes.paths.take(pa.array(concerned)), concerned)
-    read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), rows.keep)
+    path, format_ = file.path[0].as_py(), file.format[0].as_py()
+    kept = _kept_of(storage) if (file.record_count[0].as_py() or 0) <= _KEPT_ROWS else None
+    if kept is None:
+        read_positions(storage, path, format_, lambda piece: rows.keep(_encoded(piece)))
+        return rows.found
+    key = (path, format_, file.size_bytes[0].as_py(), int(file.sequence[0]))
+    pieces = kept.get(key)
+    if pieces is None:
+        read: list[_Piece] = []
+        read_positions(storage, path, format_, lambda piece: read.append(_encoded(piece)))
+        pieces = tuple(read)
+        size_bytes = sum(each.nbytes for each in pieces)
+        if size_bytes <= _KEPT_BYTES // 16:  # the manifest may have promised fewer rows
+            kept.put(key, pieces, size_bytes)
+    for piece in pieces:
+        rows.keep(piece)
     return rows.found
+
+
+def _kept_of(storage: Storage) -> Kept[tuple[_Piece, ...]] | None:
+    """What is kept for a storage; None for one that keeps no files either."""
+    if not isinstance(storage, CachedStorage):
+        return None
+    with _of_storage_lock:
+        if storage not in _of_storage:
+            _of_storage[storage] = Kept(_KEPT_BYTES)
+        return _of_storage[storage]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows of a position delete file: a place among paths for each, null where it has no path, and a position."""
+
+    place: pa.Array
+    paths: pa.Array
+    positions: pa.Array
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return int(self.place.nbytes + self.paths.nbytes + self.positions.nbytes)
+
+
+def _encoded(piece: pa.Table) -> _Piece:
+    paths = pc.dictionary_encode(_one(piece.column("file_path")))
+    return _Piece(paths.indices, paths.dictionary, _one(piece.column("pos")))
 
 
 class _Rows:
@@ -101,12 +159,11 @@ class _Rows:
         self._wanted = wanted
         self._numbers = numbers
 
-    def keep(self, piece: pa.Table) -> None:
+    def keep(self, piece: _Piece) -> None:
         """Takes what is wanted of a piece."""
-        paths = pc.dictionary_encode(_one(piece.column("file_path")))
-        place = pc.index_in(self._places.resolve_all(paths.dictionary), value_set=self._wanted).take(paths.indices)
+        place = pc.index_in(self._places.resolve_all(piece.paths), value_set=self._wanted).take(piece.place)
         hit = place.is_valid()
-        positions = _one(piece.column("pos")).filter(hit)
+        positions = piece.positions.filter(hit)
         if positions.null_count:
             raise DataFileError(f'position delete file "{self._name}" has rows without a position')
         rows = self._numbers[place.filter(hit).to_numpy(zero_copy_only=False).astype(np.int64)]

@@ -121,9 +121,9 @@ class Manifests:
 
     def __init__(self, storage: Storage, entries_bytes: int = ENTRIES_BYTES, maps_bytes: int = MAPS_BYTES) -> None:
         self._storage = storage
-        self._entries: _Kept[RawManifest] = _Kept(entries_bytes)
-        self._columns: _Kept[ColumnMetrics] = _Kept(entries_bytes)
-        self._maps: _Kept[dict[str, pa.Array]] = _Kept(maps_bytes)
+        self._entries: Kept[RawManifest] = Kept(entries_bytes)
+        self._columns: Kept[ColumnMetrics] = Kept(entries_bytes)
+        self._maps: Kept[dict[str, pa.Array]] = Kept(maps_bytes)
 
     @property
     def nbytes(self) -> int:
@@ -156,7 +156,8 @@ class Manifests:
         decoded, partition = self._decode(file, ENTRY_FIELDS, {**FILE_FIELDS, **maps})
         metrics = {name: decoded.pop(name) for name in maps}
         if maps:
-            decoded, partition = ({name: _owned(a) for name, a in arrays.items()} for arrays in (decoded, partition))
+            decoded = {name: _owned(a) for name, a in decoded.items()}
+            partition = {id_: _owned(a) for id_, a in partition.items()}
         status = decoded["status"]
         raw = RawManifest(len(status), _checked(decoded, file.path), partition)
         self._entries.put(file.key, raw, raw.nbytes)
@@ -216,7 +217,7 @@ def manifests_of(storage: Storage) -> Manifests:
         return _of_storage[storage]
 
 
-class _Kept(Generic[V]):
+class Kept(Generic[V]):
     """Values by key, the least recently used dropped beyond a limit in bytes. Thread-safe."""
 
     def __init__(self, limit_bytes: int) -> None:

@@ -47,6 +47,22 @@ def test_positions_count_from_the_start_of_the_file(maker: TableMaker) -> None:
     assert read(maker.root, ["id", "_pos"], where("id", ">=", 8)) == [(n, n) for n in range(1, 9)]
 
 
+def test_a_position_delete_file_is_read_once(maker: TableMaker) -> None:
+    """By a storage that keeps files; what it deletes depends on the files of each statement all the same."""
+    first, second = file(maker, 1, 2), file(maker, 11, 12)
+    maker.commit([first, second])
+    deletes = maker.position_deletes([(first["file_path"], 0), (second["file_path"], 1)], partition=[1], metrics=False, name="data/deletes-once.parquet")
+    maker.commit([deletes])
+    inner = LocalStorage()
+    opens: list[str] = []
+    original = inner.open
+    inner.open = lambda path: opens.append(path) or original(path)  # type: ignore[method-assign, func-returns-value, assignment]
+    table = opened(maker.root, CachedStorage(inner))
+    for predicates, left in (((), [2, 11]), ((where("id", ">", 10),), [11]), ((where("id", "<", 10),), [2]), ((), [2, 11])):
+        assert read(table, ["id"], *predicates) == [(n,) for n in left]
+    assert len([p for p in opens if p.endswith("deletes-once.parquet")]) == 1
+
+
 def test_a_delete_of_the_same_commit_hits(maker: TableMaker) -> None:
     """Data and deletes may have one sequence number: positions are deleted then, keys are not."""
     data = file(maker, 1, 2)

@@ -254,6 +254,17 @@ def test_what_is_kept_stays_within_its_limit(tmp_path: Path) -> None:
     assert limited.nbytes <= 3 * limit
 
 
+def test_entries_hold_no_memory_but_their_own(tmp_path: Path) -> None:
+    """What the decoder gives is one allocation of its own; metrics decoded with entries would live as long as they."""
+    maker = TableMaker(tmp_path, LONG)
+    maker.commit([maker.data_file({"id": [n]}) for n in range(50)])
+    table = opened(tmp_path)
+    source = table.snapshot(Latest()).source
+    before = pa.total_allocated_bytes()
+    (raw,) = Manifests(table.storage).entries(source.files_of(source.manifest_rows), columns=[1])
+    assert pa.total_allocated_bytes() - before >= sum(a.nbytes for a in raw.columns.values()) > 0
+
+
 def test_objects_in_a_store(tmp_path: Path) -> None:
     """Manifests of an object store come through the storage; planning reads no data file."""
     maker = TableMaker(tmp_path / "t", LONG, location="s3://bucket/t")
