@@ -11,6 +11,7 @@ Newer and older are told by data sequence numbers. What a delete file holds is r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -129,9 +130,11 @@ def find_deletes(source: Source, kept: Entries, rows: ManifestRows) -> Deletes:
     paths = kept.column("file_path")
     files = source.files_of(rows)
     entries = Entries.read(source.manifests, files, columns=[FILE_PATH_ID]) if files else Entries(())
-    codes, delete_codes = partition_codes([kept, entries]) if len(entries) else (np.zeros(len(kept), np.int64), np.zeros(0, np.int64))
     sequence = kept.column("sequence_number").to_numpy(zero_copy_only=False).astype(np.int64)
     resolved = source.places.resolve_all(paths)
+    if not len(entries):
+        return _none(resolved, paths, sequence, len(files))
+    codes, delete_codes = partition_codes([kept, entries])
     found = _delete_files(source, entries, delete_codes)
     content = entries.column("content").to_numpy(zero_copy_only=False)
     is_vector = (content == POSITIONS) & np.asarray(pc.equal(found.format, "puffin"))
@@ -151,6 +154,18 @@ def find_deletes(source: Source, kept: Entries, rows: ManifestRows) -> Deletes:
         equality=_equality_sets(source, kept, codes, sequence, entries.narrow(content == EQUALITY), found.take(content == EQUALITY)),
         manifests_read=len(files),
     )
+
+
+def _none(resolved: pa.Array, paths: pa.Array, sequence: Ints, manifests_read: int) -> Deletes:
+    """No deletes: most tables' case, and small scans should not pay for the others."""
+    codes, vector, untouched = np.zeros(len(paths), np.int64), np.full(len(paths), -1, np.int64), np.zeros(len(paths), np.bool_)
+    return Deletes(resolved, paths, sequence, codes, _no_files(), vector, _no_files(), untouched, (), manifests_read)
+
+
+@cache
+def _no_files() -> DeleteFiles:
+    text, number, none = pa.array([], pa.string()), pa.array([], pa.int64()), np.zeros(0, np.int64)
+    return DeleteFiles(text, text, text, number, number, none, none, text, number, number)
 
 
 def _delete_files(source: Source, entries: Entries, codes: Ints) -> DeleteFiles:
