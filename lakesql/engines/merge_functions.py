@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakesql.engines import java_bitmaps
 from lakesql.errors import EngineError, UnsupportedFeatureError, did_you_mean
 from lakesql.relation import MergeRule
 
@@ -539,17 +540,20 @@ def _nested_partial_update(rule: MergeRule, values: pa.Array, size: int) -> Colu
 def _bitmaps(rule: MergeRule, values: pa.Array, size: int) -> Column:
     import pyroaring  # only tables of bitmaps need it
 
-    kind: Any = pyroaring.BitMap if rule.function == "rbm32" else pyroaring.BitMap64
+    def joined(held: bytes, value: bytes) -> bytes:
+        if rule.function == "rbm64":
+            return java_bitmaps.union(held, value)
+        both = pyroaring.BitMap.deserialize(held) | pyroaring.BitMap.deserialize(value)
+        both.run_optimize()
+        return bytes(both.serialize())
 
     def merge(held: bytes | None, value: bytes | None) -> bytes | None:
         if held is None or value is None:
             return value if held is None else held
         try:
-            both = kind.deserialize(held) | kind.deserialize(value)
+            return joined(held, value)
         except (ValueError, IndexError, MemoryError) as error:
-            raise EngineError(f"column {rule.column}: a value is no Roaring bitmap") from error
-        both.run_optimize()
-        return bytes(both.serialize())
+            raise EngineError(f"column {rule.column}: a value is no Roaring bitmap: {error}") from error
 
     return _Objects(rule, values, size, merge)
 

@@ -44,14 +44,6 @@ CHANGE_WORDS = ("$audit_log", "$binlog", "'incremental-")
 GAPS: tuple[Gap, ...] = (
     *(
         Gap(
-            f"paimon/gen-aggregation-bitmaps/{n}",
-            "notimpl",
-            "the union of 64-bit bitmaps as Java's Roaring64Bitmap writes them, a tree of containers, is not computed",
-        )
-        for n in (0, 3, 4)
-    ),
-    *(
-        Gap(
             f"paimon/gen-aggregation-collect-map-nested/{n}",
             "notimpl",
             "rows that nested_update keeps by key come in the order of a Java hash map",
