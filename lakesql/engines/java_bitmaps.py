@@ -276,7 +276,7 @@ class _Reader:
         self.place += struct.calcsize("<" + layout)
         return found
 
-    def bytes(self, count: int) -> bytes:
+    def content(self, count: int) -> bytes:
         if count < 0 or self.place + count > len(self.raw):
             raise BitmapError(f"{count} bytes are wanted at {self.place} of {len(self.raw)}")
         self.place += count
@@ -309,22 +309,22 @@ class _Reader:
 
     def node(self, depth: int, path: bytes) -> Branch | Leaf:
         kind, count, length = self.take("Bhb")
-        prefix = self.bytes(length)
+        prefix = self.content(length)
         if kind == LEAF:
-            key = self.bytes(KEY_BYTES)
-            if not key.startswith(path):
-                raise BitmapError(f"key {key.hex()} stands below {path.hex()}")
-            return Leaf(key, self.take("q")[0])
+            whole = self.content(KEY_BYTES)
+            if not whole.startswith(path):
+                raise BitmapError(f"key {whole.hex()} stands below {path.hex()}")
+            return Leaf(whole, self.take("q")[0])
         if kind not in CAPACITIES or not 0 < count <= CAPACITIES[kind] or depth + length >= KEY_BYTES:
             raise BitmapError(f"a node of kind {kind} with {count} children below {depth + length} bytes")
         branch = Branch(kind, prefix)
         if kind == NODE256:
-            keys = np.flatnonzero(np.unpackbits(np.frombuffer(self.bytes(32), np.uint8), bitorder="little")).tolist()
+            keys = np.flatnonzero(np.unpackbits(np.frombuffer(self.content(32), np.uint8), bitorder="little")).tolist()
         elif kind == NODE48:
-            branch.places = bytearray(_reversed(self.bytes(256), 8))
+            branch.places = bytearray(_reversed(self.content(256), 8))
             keys = [b for b, place in enumerate(branch.places) if place != FREE]
         else:
-            branch.rest = _reversed(self.bytes(CAPACITIES[kind]), min(CAPACITIES[kind], 8))
+            branch.rest = _reversed(self.content(CAPACITIES[kind]), min(CAPACITIES[kind], 8))
             keys = list(branch.rest[:count])
         if len(keys) != count or keys != sorted(set(keys)):
             raise BitmapError(f"a node of kind {kind} names {len(keys)} children, not {count} in order")
@@ -340,12 +340,12 @@ class _Reader:
         if there != 1 or kind not in (RUN, BITMAP, ARRAY) or not 0 < count <= _FULL:
             raise BitmapError(f"a container of kind {kind} with {count} numbers")
         if kind == ARRAY:
-            numbers = np.frombuffer(self.bytes(2 * count), "<u2")
+            numbers = np.frombuffer(self.content(2 * count), "<u2")
         elif kind == BITMAP:
-            numbers = np.flatnonzero(np.unpackbits(np.frombuffer(self.bytes(_BITMAP_BYTES), np.uint8), bitorder="little"))
+            numbers = np.flatnonzero(np.unpackbits(np.frombuffer(self.content(_BITMAP_BYTES), np.uint8), bitorder="little"))
         else:
             (runs,) = self.take("H")
-            pairs = np.frombuffer(self.bytes(4 * runs), "<u2").astype(np.int64).reshape(-1, 2)
+            pairs = np.frombuffer(self.content(4 * runs), "<u2").astype(np.int64).reshape(-1, 2)
             numbers = np.concatenate([np.arange(s, s + n + 1) for s, n in pairs.tolist()]) if runs else np.zeros(0, np.int64)
         wide = numbers.astype(np.int64)
         if len(wide) != count or (np.diff(wide) <= 0).any() or wide[-1] >= _FULL:

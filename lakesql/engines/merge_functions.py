@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakesql.engines import java_bitmaps
+from lakesql.engines import java_bitmaps, nested_rows
+from lakesql.engines.nested_rows import frozen
 from lakesql.errors import EngineError, UnsupportedFeatureError, did_you_mean
 from lakesql.relation import MergeRule
 
@@ -412,24 +413,17 @@ def _collect(rule: MergeRule, values: pa.Array, size: int) -> Column:
 Entries = list[tuple[Any, Any]]
 
 
-def _frozen(value: Any) -> Any:
-    """A value that can be looked up: lists and structs as tuples."""
-    if isinstance(value, dict):
-        return tuple((k, _frozen(v)) for k, v in value.items())
-    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
-
-
 def _merge_map(rule: MergeRule, values: pa.Array, size: int) -> Column:
     def merge(held: Entries | None, value: Entries | None) -> Entries | None:
         if held is None or value is None:
             return value if held is None else held
-        return list({_frozen(k): (k, v) for k, v in (*held, *value)}.values())
+        return list({frozen(k): (k, v) for k, v in (*held, *value)}.values())
 
     def back(held: Entries | None, value: Entries | None) -> Entries | None:
         if held is None or not value:
             return held
-        gone = {_frozen(k) for k, _ in value}
-        return [(k, v) for k, v in held if _frozen(k) not in gone]
+        gone = {frozen(k) for k, _ in value}
+        return [(k, v) for k, v in held if frozen(k) not in gone]
 
     return _Objects(rule, values, size, merge, back)
 
@@ -441,100 +435,24 @@ def _merge_map_with_keytime(rule: MergeRule, values: pa.Array, size: int) -> Col
     def merge(held: Entries | None, value: Entries | None) -> Entries | None:
         if held is None or value is None:
             return value if held is None else held
-        found = {_frozen(k): (k, v) for k, v in held}
+        found = {frozen(k): (k, v) for k, v in held}
         for key, row in value:
-            there = found.get(_frozen(key))
+            there = found.get(frozen(key))
             if row is None:
-                found.pop(_frozen(key), None)
+                found.pop(frozen(key), None)
             elif row[field] is not None and (there is None or there[1] is None or there[1][field] is None or str(row[field]) > str(there[1][field])):
-                found[_frozen(key)] = (key, row)
+                found[frozen(key)] = (key, row)
         return list(found.values())
 
     return _Objects(rule, values, size, merge)
-
-
-Row = dict[str, Any]
-
-
-class _NestedKeys:
-    """The options of functions on lists of rows: which fields are a row's key, and what becomes of rows whose key holds null."""
-
-    def __init__(self, rule: MergeRule) -> None:
-        options = dict(rule.options)
-        self.rule = rule
-        self.fields = tuple(n.strip() for n in options.get("nested-key", "").split(",") if n.strip())
-        self.strategy = options.get("nested-key-null-strategy", "merge").lower()
-        self.sequence = tuple(n.strip() for n in options.get("nested-sequence-field", "").split(",") if n.strip())
-        self.limit = int(options.get("count-limit", 2**31 - 1))
-
-    def of(self, row: Row) -> Any:
-        """A row's key; None for a row that is left out."""
-        key = tuple(_frozen(row[n]) for n in self.fields)
-        if None in key and self.strategy != "merge":
-            if self.strategy == "error":
-                raise EngineError(f"column {self.rule.column}: a nested key holds null")
-            return None
-        return key
-
-    def is_older(self, row: Row, other: Row) -> bool:
-        """Whether the row's sequence fields are below the other's, null being below all."""
-        pairs = [(row[n], other[n]) for n in self.sequence]
-        return [(v is not None, v if v is not None else 0) for v, _ in pairs] < [(v is not None, v if v is not None else 0) for _, v in pairs]
 
 
 def _nested_update(rule: MergeRule, values: pa.Array, size: int) -> Column:
-    keys = _NestedKeys(rule)
-
-    def merge(held: list[Row] | None, value: list[Row] | None) -> list[Row] | None:
-        if value is None:
-            return held
-        if not keys.fields:
-            there = [r for r in held or () if r is not None]
-            if held is not None and len(held) >= keys.limit:
-                return held
-            return there + [r for r in value if r is not None][: keys.limit - len(held or ())]
-        found: dict[Any, Row] = {}
-        for rows, limited in ((held or (), False), (value, True)):
-            for row in rows:
-                key = keys.of(row) if row is not None else None
-                if key is None:
-                    continue
-                if key in found:
-                    if not keys.sequence or not keys.is_older(row, found[key]):
-                        found[key] = row
-                elif not limited or len(found) < keys.limit:
-                    found[key] = row
-        return list(found.values())
-
-    def back(held: list[Row] | None, value: list[Row] | None) -> list[Row] | None:
-        if held is None or value is None:
-            return held
-        if not keys.fields:
-            return [r for r in held if r is not None and r not in value]
-        found = {key: row for row in held if row is not None and (key := keys.of(row)) is not None}
-        for row in value:
-            if row is not None:
-                found.pop(keys.of(row), None)
-        return list(found.values())
-
-    return _Objects(rule, values, size, merge, back)
+    return _Objects(rule, values, size, *nested_rows.nested_update(rule))
 
 
 def _nested_partial_update(rule: MergeRule, values: pa.Array, size: int) -> Column:
-    keys = _NestedKeys(rule)
-
-    def merge(held: list[Row] | None, value: list[Row] | None) -> list[Row] | None:
-        if value is None:
-            return held
-        found: dict[Any, Row] = {}
-        for row in (*(held or ()), *value):
-            key = keys.of(row) if row is not None else None
-            if key is not None:
-                into = found.setdefault(key, dict.fromkeys(row))
-                into.update((n, v) for n, v in row.items() if v is not None)
-        return list(found.values())
-
-    return _Objects(rule, values, size, merge)
+    return _Objects(rule, values, size, nested_rows.nested_partial_update(rule))
 
 
 def _bitmaps(rule: MergeRule, values: pa.Array, size: int) -> Column:

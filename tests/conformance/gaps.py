@@ -44,15 +44,6 @@ CHANGE_WORDS = ("$audit_log", "$binlog", "'incremental-")
 GAPS: tuple[Gap, ...] = (
     *(
         Gap(
-            f"paimon/gen-aggregation-collect-map-nested/{n}",
-            "notimpl",
-            "rows that nested_update keeps by key come in the order of a Java hash map",
-            answers=True,
-        )
-        for n in (0, 3, 4, 5)
-    ),
-    *(
-        Gap(
             f"iceberg/dremio-partitionednation/{n}",
             "notyet",
             "the footers type a list of 64-bit integers as 16-bit ones; the engine's Parquet reader refuses them",

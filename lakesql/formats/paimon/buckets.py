@@ -168,19 +168,21 @@ _FIXED: dict[str, str] = {
 }
 
 
-def encode(values: Sequence[Any], types: Sequence[DataType]) -> bytes | None:
+def encode(values: Sequence[Any], types: Sequence[DataType], *, reserves: bool = False) -> bytes | None:
     """A row as BinaryRow bytes behind the arity. values: temporal ones as numbers of their Arrow type's unit. None where a null's bytes depend on the
-    writer.
+    writer. reserves: it is Java's, which keeps room for wide decimals and timestamps that are null.
     """
     arity = len(types)
     nulls, slots, tail = bytearray(null_bytes(arity)), bytearray(), bytearray()
     for index, (value, type_) in enumerate(zip(values, types, strict=True)):
         at = fixed_bytes(arity) + len(tail)
         if value is None:
-            if (type_.root == "DECIMAL" and (type_.precision or 0) > 18) or (type_.root.startswith("TIMESTAMP") and (type_.precision or 0) > 3):
+            room = 16 if type_.root == "DECIMAL" and (type_.precision or 0) > 18 else 8 if _is_wide_timestamp(type_) else 0
+            if room and not reserves:
                 return None
             nulls[(index + 8) >> 3] |= 1 << ((index + 8) & 7)
-            slots += bytes(8)
+            slots += struct.pack("<Q", at << 32 if room else 0)
+            tail += bytes(room)
         elif type_.root in _FIXED:
             slots += struct.pack(_FIXED[type_.root], value).ljust(8, b"\0")
         elif type_.root == "DECIMAL":
@@ -207,6 +209,25 @@ def encode(values: Sequence[Any], types: Sequence[DataType]) -> bytes | None:
                 slots += struct.pack("<Q", at << 32 | len(raw))
                 tail += raw + bytes(-len(raw) % 8)
     return bytes(nulls + slots + tail)
+
+
+def _is_wide_timestamp(type_: DataType) -> bool:
+    return type_.root.startswith("TIMESTAMP") and (type_.precision or 0) > 3
+
+
+def java_hash(types: Sequence[DataType]) -> Callable[[tuple[Any, ...]], tuple[bytes, int]] | None:
+    """What gives a row's bytes, by its values as Arrow gives them to Python, and the hash of a Java BinaryRow of them; None for types it has no bytes for."""
+    if any(t.is_nested or t.root not in (*_FIXED, "DECIMAL", "TIMESTAMP", "TIMESTAMP_LTZ", "CHAR", "VARCHAR", "BINARY", "VARBINARY") for t in types):
+        return None
+    temporal = [pa.types.is_temporal(arrow_type(t)) for t in types]
+
+    def digest(values: tuple[Any, ...]) -> tuple[bytes, int]:
+        bare = [_python(pa.scalar(v, arrow_type(t))) if moves and v is not None else v for v, t, moves in zip(values, types, temporal, strict=True)]
+        raw = encode(bare, types, reserves=True)
+        assert raw is not None
+        return raw, murmur3(raw)
+
+    return digest
 
 
 def murmur3(words: bytes) -> int:

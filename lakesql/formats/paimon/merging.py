@@ -6,10 +6,12 @@ PartialUpdateMergeFunction, AggregateMergeFunction and their factories.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lakesql.errors import MetadataError, UnsupportedFeatureError, did_you_mean
+from lakesql.formats.paimon.buckets import java_hash
 from lakesql.formats.paimon.options import MergeEngine, Options
 from lakesql.formats.paimon.schemas import TableSchema
 from lakesql.formats.paimon.types import DataField
@@ -151,7 +153,20 @@ def _rule(options: Options, column: DataField, function: str, *, stays: bool = F
         found["ignore-retract"] = "true"
     if stays and not column.type.nullable:
         found["stays"] = "true"
-    return MergeRule(column.name, function, tuple(sorted(found.items())), group)
+    return MergeRule(column.name, function, tuple(sorted(found.items())), group, _nested_key(column, found))
+
+
+def _nested_key(column: DataField, options: Mapping[str, str]) -> Callable[[tuple[Any, ...]], tuple[bytes, int]] | None:
+    """How the keys of rows within a column's lists are hashed."""
+    names = [n.strip() for n in options.get("nested-key", "").split(",") if n.strip()]
+    element = column.type.children[0].type if column.type.root == "ARRAY" else None
+    if not names or element is None:
+        return None
+    fields = {f.name: f.type for f in element.children}
+    for name in names:
+        if name not in fields:
+            raise MetadataError(f'fields.{column.name}.nested-key names "{name}", which is no field; there are {", ".join(list(fields)[:20])}')
+    return java_hash([fields[n] for n in names])
 
 
 # Partial update ------------------------------------------------------------------------------------------------------------------------------------

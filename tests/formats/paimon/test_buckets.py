@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakesql.formats.paimon.buckets import MOST_KEYS, BucketFunction, BucketKey, encode, hive_hash, murmur3
-from lakesql.formats.paimon.types import DataField
+from lakesql.formats.paimon.buckets import MOST_KEYS, BucketFunction, BucketKey, encode, hive_hash, java_hash, murmur3
+from lakesql.formats.paimon.types import DataField, parse_type
 from lakesql.predicate import And, Cast, Column, Compare, In, IsNull, Op, Or, Predicate
 
 from .rows import TYPES, expected, row, type_of, values_of
@@ -38,6 +38,27 @@ def test_nulls_whose_bytes_are_not_known_are_not_encoded() -> None:
     assert encode([None], [type_of("DECIMAL(20, 0)")]) is None
     assert encode([None], [type_of("TIMESTAMP(6)")]) is None
     assert encode([None], [type_of("INT")]) is not None
+
+
+def test_nulls_that_java_keeps_room_for() -> None:
+    types = [type_of(t) for t in ("DECIMAL(20, 0)", "STRING", "TIMESTAMP(6)", "INT", "DECIMAL(5, 2)")]
+    values = (None, "longer than seven", None, None, None)
+    digest = java_hash(types)
+    assert digest is not None
+    raw, hash_ = digest(values)
+    assert raw == row(values, types)[4:]
+    assert hash_ == murmur3(raw)
+
+
+def test_values_as_arrow_gives_them_to_python() -> None:
+    types = [type_of(t) for t in ("DATE", "TIMESTAMP(3)", "TIMESTAMP_LTZ(6)", "DECIMAL(5, 2)", "BYTES", "BOOLEAN")]
+    at = dt.datetime(2024, 1, 2, 3, 4, 5, 678_000)
+    digest = java_hash(types)
+    assert digest is not None
+    raw, _ = digest((dt.date(1970, 1, 3), at, at.replace(tzinfo=dt.UTC), Decimal("1.25"), b"ab", True))
+    ms = 1_704_164_645_678
+    assert raw == row((2, (ms, 0), (ms, 0), 125, b"ab", 1), types)[4:]
+    assert java_hash([type_of("INT"), parse_type({"type": "ARRAY", "element": "INT"}, "test")]) is None
 
 
 @pytest.mark.parametrize(("words", "hash_"), [(b"", 142593372), (bytes(4), 933211791), (b"abcd", -396302900), (bytes(range(24)), 1105661046)])
