@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql.formats.paimon.binary_row import distinct
-from lakesql.formats.paimon.manifests import ADD, DELETE, ENTRY, read_manifests
+from lakesql.formats.paimon.manifests import ADD, DELETE, ENTRY, read_list, read_manifests
 from lakesql.location import join
 from lakesql.relation import distinct_rows
 from lakesql.storage import Storage
@@ -31,6 +31,7 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 _KEPT_BYTES = 1 << 30
+_KEPT_LISTS = 32
 _IDENTITY = ("_PARTITION", "_BUCKET", "_LEVEL", "_FILE_NAME", "_EXTRA_FILES", "_EMBEDDED_FILE_INDEX", "_EXTERNAL_PATH")
 
 T = TypeVar("T")
@@ -145,6 +146,7 @@ class Manifests:
         self.folder = folder
         self._kept_bytes = kept_bytes
         self._blocks: OrderedDict[str, Block] = OrderedDict()
+        self._lists: OrderedDict[str, pa.Table] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -159,6 +161,18 @@ class Manifests:
             known[name] = Block(table)
             self._keep(name, known[name])
         return [known[n] for n in names]
+
+    def manifest_list(self, name: str) -> pa.Table:
+        """The manifest list of this name, as LIST."""
+        with self._lock:
+            known = self._lists.get(name)
+        if known is None:
+            known = read_list(self._storage, join(self.folder, name))
+            with self._lock:
+                self._lists[name] = known
+                while len(self._lists) > _KEPT_LISTS:
+                    self._lists.popitem(last=False)
+        return known
 
     def live(self, names: Sequence[str]) -> Selection:
         """The files that these manifests leave: added by one, deleted by none."""

@@ -96,6 +96,9 @@ INDEX = pa.schema(
 
 ADD, DELETE = 0, 1
 
+_TOGETHER = 16
+"""Manifests that are decoded side by side: what decoding takes beside its result is taken for no more of them at once."""
+
 
 def read_list(storage: Storage, path: str) -> pa.Table:
     """A manifest list as LIST. Raises MissingFileError, MetadataError, UnsupportedFeatureError."""
@@ -105,20 +108,25 @@ def read_list(storage: Storage, path: str) -> pa.Table:
 
 def read_manifests(storage: Storage, paths: Sequence[str]) -> list[pa.Table]:
     """Manifests as ENTRY, each in one piece, in the order of `paths`; files are read side by side. Raises as read_list."""
-    tables = []
-    for path, nested in zip(paths, _read(storage, paths, _ENTRY), strict=True):
-        file = _one(nested["_FILE"])
-        if file.null_count:
-            raise MetadataError(f'"{path}": an entry names no file')
-        columns = [_one(nested[f.name]) for f in _ENTRY if f.name != "_FILE"] + file.flatten()
-        table = pa.table(columns, schema=ENTRY)
-        needed = ("_KIND", "_PARTITION", "_BUCKET", "_FILE_NAME", "_FILE_SIZE", "_ROW_COUNT", "_SCHEMA_ID", "_LEVEL")
-        _checked(table, path, "manifest", 2, needed)
-        kinds = pc.unique(table["_KIND"]).to_pylist()
-        if not set(kinds) <= {ADD, DELETE}:
-            raise MetadataError(f'"{path}": an entry is of kind {next(k for k in kinds if k not in (ADD, DELETE))}; kinds are 0 (added) and 1 (deleted)')
-        tables.append(table)
+    tables: list[pa.Table] = []
+    for start in range(0, len(paths), _TOGETHER):
+        group = paths[start : start + _TOGETHER]
+        tables += map(_entries, group, _read(storage, group, _ENTRY))
     return tables
+
+
+def _entries(path: str, nested: pa.Table) -> pa.Table:
+    """A manifest as ENTRY."""
+    file = _one(nested["_FILE"])
+    if file.null_count:
+        raise MetadataError(f'"{path}": an entry names no file')
+    table = pa.table([_one(nested[f.name]) for f in _ENTRY if f.name != "_FILE"] + file.flatten(), schema=ENTRY)
+    needed = ("_KIND", "_PARTITION", "_BUCKET", "_FILE_NAME", "_FILE_SIZE", "_ROW_COUNT", "_SCHEMA_ID", "_LEVEL")
+    _checked(table, path, "manifest", 2, needed)
+    kinds = pc.unique(table["_KIND"]).to_pylist()
+    if not set(kinds) <= {ADD, DELETE}:
+        raise MetadataError(f'"{path}": an entry is of kind {next(k for k in kinds if k not in (ADD, DELETE))}; kinds are 0 (added) and 1 (deleted)')
+    return table
 
 
 def read_index_manifest(storage: Storage, path: str) -> pa.Table:

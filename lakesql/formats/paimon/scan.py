@@ -24,7 +24,7 @@ from lakesql.formats.paimon.buckets import BucketKey
 from lakesql.formats.paimon.deletion_vectors import vectors_of
 from lakesql.formats.paimon.entries import Indices, Manifests, Mask, Selection
 from lakesql.formats.paimon.index_files import index_proofs
-from lakesql.formats.paimon.manifests import read_index_manifest, read_list
+from lakesql.formats.paimon.manifests import read_index_manifest
 from lakesql.formats.paimon.options import MergeEngine, Options
 from lakesql.formats.paimon.paths import Paths, formats_of
 from lakesql.formats.paimon.schemas import TableSchema
@@ -113,7 +113,7 @@ def manifest_lists(source: Source) -> pa.Table:
     """The manifests of the snapshot, as rows of manifest lists."""
     assert source.snapshot is not None
     names = (source.snapshot.base_manifest_list, source.snapshot.delta_manifest_list)
-    return pa.concat_tables([read_list(source.paths.storage, join(source.paths.manifests, n)) for n in names])
+    return pa.concat_tables([source.manifests.manifest_list(n) for n in names])
 
 
 def _wanted_levels(source: Source, lists: pa.Table) -> Mask:
@@ -303,12 +303,12 @@ def file_set(source: Source, listed: Listed, trial: _Trial, request: ScanRequest
     files = trial.files
     vectors = file_vectors(source, files)
     table = file_table(source, files, trial.groups, vectors)
-    rows, deletes = files.column("_ROW_COUNT"), files.column("_DELETE_ROW_COUNT")
+    rows = files.column("_ROW_COUNT")
     deleted = pc.if_else(vectors.is_valid(), pc.struct_field(vectors, "cardinality"), pa.scalar(0, pa.int64()))
     live = pc.subtract(rows, deleted)
     live = pc.if_else(pc.greater_equal(live, 0), live, pa.scalar(None, pa.int64()))
     if source.has_key:
-        exact = pc.and_(pc.equal(table["merge"].combine_chunks(), RAW), pc.fill_null(pc.equal(deletes, 0), False))
+        exact = pc.and_not(pc.equal(table["merge"].combine_chunks(), RAW), table["takes_back"].combine_chunks())
         live = pc.if_else(exact, live, pa.scalar(None, pa.int64()))
     sizes = files.column("_FILE_SIZE")
     total = len(trial.all)
@@ -352,7 +352,6 @@ def file_vectors(source: Source, files: Selection) -> pa.Array:
 def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Array) -> pa.Table:
     """One row per file: path, size_bytes, and what `relate.py` reads."""
     merge, bulk, distinct = _merging(source, files, groups)
-    deletes = files.column("_DELETE_ROW_COUNT")
     return pa.table(
         {
             "path": source.paths.data_files(files),
@@ -366,7 +365,7 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
             "merge": pa.array(merge, pa.int8()),
             "bulk": pa.array(bulk),
             "distinct": pa.array(distinct),
-            "takes_back": pa.array(np.asarray(pc.fill_null(pc.not_equal(deletes, 0), True)) & source.has_key),
+            "takes_back": pa.array(_may_take_back(files) & source.has_key),
             "vector": vectors,
             "first_row_id": files.column("_FIRST_ROW_ID"),
             "least_sequence": files.column("_MIN_SEQUENCE_NUMBER"),
@@ -374,6 +373,15 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
             "is_appended": pc.equal(files.column("_FILE_SOURCE"), 0),
         }
     )
+
+
+def _may_take_back(files: Selection) -> Mask:
+    """Files that may hold rows that take back others. Manifests say how many do; of files that no compaction wrote that is not relied upon, since pypaimon
+    (2.1) counts none whatever it writes.
+    """
+    counted = np.asarray(pc.fill_null(pc.equal(files.column("_DELETE_ROW_COUNT"), 0), False))
+    may: Mask = ~counted | (files.numbers("_LEVEL") == 0)
+    return may
 
 
 def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices, Mask, Mask]:

@@ -418,6 +418,19 @@ def test_rows_are_counted_only_where_they_are_known(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "SELECT count(*) AS n FROM t") == [{"n": 5}]
 
 
+def test_what_pypaimon_says_of_deletes_is_not_relied_upon(tmp_path: Path) -> None:
+    """It counts none in files of level 0, whatever it writes: alone in their range, and merged."""
+    maker = keyed(tmp_path)
+    none = {"_DELETE_ROW_COUNT": 0}
+    alone = maker.write([{"k": 1, "v": 1}, {"k": 2, "v": 1}], kinds=[0, 3], meta=none)
+    bulk = maker.write([{"k": 10, "v": 1}, {"k": 11, "v": 1}], level=5)
+    newer = maker.write([{"k": 10, "v": 2}, {"k": 12, "v": 2}], kinds=[3, 0], meta=none)
+    maker.commit([bulk, newer, alone])
+    assert rows_of(tmp_path, "SELECT k FROM t ORDER BY k") == [{"k": 1}, {"k": 11}, {"k": 12}]
+    assert rows_of(tmp_path, "SELECT count(*) AS n, max(k) AS k FROM t WHERE k < 12") == [{"n": 2, "k": 11}]
+    assert rows_of(tmp_path, "SELECT count(*) AS n FROM t") == [{"n": 3}]
+
+
 def test_rows_that_vectors_delete_are_not_counted(tmp_path: Path) -> None:
     maker = appending(tmp_path, {"k": "INT"})
     one, two = maker.write([{"k": n} for n in range(5)]), maker.write([{"k": n} for n in range(5)])
