@@ -32,6 +32,17 @@ FUNCTIONS: Mapping[str, str] = {
 }
 """Aggregate functions, by the names options know them by."""
 
+_NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
+_TAKES: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("sum", "product"), _NUMBERS),
+    **dict.fromkeys(("bool_and", "bool_or"), ("BOOLEAN",)),
+    **dict.fromkeys(("rbm32", "rbm64"), ("VARBINARY",)),
+    **dict.fromkeys(("collect", "nested_update", "nested_partial_update"), ("ARRAY",)),
+    **dict.fromkeys(("merge_map", "merge_map_with_keytime"), ("MAP",)),
+    "listagg": ("VARCHAR",),
+}
+"""The types that functions are for; others are for all, or judged by the engine. Source: Paimon, factories of FieldAggregator."""
+
 _KNOWN_ONLY = ("hll_sketch", "theta_sketch")
 _OPTIONS = {
     "listagg": {"list-agg-delimiter": "delimiter", "distinct": "distinct"},
@@ -97,8 +108,23 @@ def merged(schema: TableSchema, options: Options, columns: Sequence[str]) -> Pla
 def check_functions(schema: TableSchema, options: Options) -> None:
     """Refuses a table whose options name an aggregate function there is not. Raises UnsupportedFeatureError."""
     if schema.primary_keys and options.merge_engine in (MergeEngine.AGGREGATION, MergeEngine.PARTIAL_UPDATE):
-        for name in schema.by_name:
-            _function(options, name)
+        for column in schema.by_name.values():
+            function = _function(options, column.name)
+            if function is not None and column.name not in schema.primary_keys:
+                _check_type(column, function)
+
+
+def _check_type(column: DataField, function: str) -> None:
+    """Refuses a function of values that the column has not. Raises MetadataError."""
+    roots = _TAKES.get(function)
+    type_ = column.type
+    fits = roots is None or type_.root in roots
+    if function.startswith("nested_"):
+        fits = fits and type_.children[0].type.root == "ROW"
+    elif function == "merge_map_with_keytime":
+        fits = fits and type_.children[1].type.root == "ROW"
+    if not fits:
+        raise MetadataError(f'column {column.name} is {type_} and is merged by "{function}", which is not for such values')
 
 
 def aggregate_function(options: Options, column: str) -> str | None:

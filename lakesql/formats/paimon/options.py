@@ -47,12 +47,21 @@ _READ = frozenset(
         "scan.mode",
         "branch",
         "file-index.read.enabled",
+        *("scan.fallback-branch", "scan.primary-branch"),
         "table-read.sequence-number.enabled",
-        "scan.file-creation-time-millis",
         "consumer-id",
     )
 )
 """Options of a read that this reader knows."""
+
+BY_CREATION = ("scan.file-creation-time-millis", "scan.creation-time-millis")
+"""Options that ask for files written after an instant of a clock that nobody knows: that of each writer's wall."""
+
+_HOW_ALONE = (
+    *("scan.bounded", "scan.dedicated-split-generation", "scan.infer-parallelism", "scan.manifest.parallelism", "scan.max-", "scan.parallelism"),
+    *("scan.plan-", "scan.remove-normalize", "scan.split-enumerator.", "scan.watermark.", "scan.ignore-", "scan.fallback-branch.", *BY_CREATION),
+)
+"""What options of a scan begin with that say how it is done, and not what it gives; `scan.ignore-` would let it give less."""
 
 _TRUE, _FALSE = ("true",), ("false",)
 
@@ -68,7 +77,14 @@ class Options:
         for name in more:
             if name in _FIXED and self.values.get(name) != more[name]:
                 raise ConfigError(f'option "{name}" belongs to the table and cannot be changed for one read', hint=did_you_mean(name, _READ))
-        return Options(MappingProxyType({**self.values, **more}))
+            if name.startswith(("scan.", "incremental-")) and name not in _READ and not name.startswith(_HOW_ALONE):
+                raise ConfigError(f'there is no option "{name}" of a scan', hint=did_you_mean(name, _READ))
+        found = Options(MappingProxyType({**self.values, **more}))
+        if self.deletion_vectors != found.deletion_vectors and not self.flag("deletion-vectors.modifiable"):
+            raise ConfigError('option "deletion-vectors.enabled" belongs to the table and cannot be changed for one read')
+        if self.ignores_deletes and not found.ignores_deletes:
+            raise ConfigError('option "ignore-delete" of the table cannot be taken back for one read')
+        return found
 
     def text(self, *names: str) -> str | None:
         """The value under the first of the names that has one."""

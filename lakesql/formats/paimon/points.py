@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lakesql.errors import ConfigError, NoSuchVersionError, UnsupportedFeatureError, did_you_mean
-from lakesql.formats.paimon.options import INCREMENTAL, SCAN_POINTS, Options
+from lakesql.formats.paimon.options import BY_CREATION, INCREMENTAL, SCAN_POINTS, Options
 from lakesql.formats.paimon.snapshots import SnapshotFile, Timeline
 from lakesql.table import At, AtTime, AtVersion, Latest
 
@@ -88,6 +88,13 @@ def _by_options(timeline: Timeline, options: Options, time_zone: str, branch: st
     incremental = next((n for n in INCREMENTAL if n in options.values), None)
     if incremental is not None:
         raise UnsupportedFeatureError(f"option {incremental} asks for changes; lakesql does not read change feeds yet", feature=incremental)
+    created = next((n for n in BY_CREATION if n in options.values), None)
+    if created is not None:
+        raise UnsupportedFeatureError(
+            f"option {created} asks for files by the time of their creation, which lakesql does not read",
+            feature=created,
+            hint="scan.timestamp-millis gives the table as it was at an instant",
+        )
     given = [n for n in SCAN_POINTS if n in options.values]
     if len(given) > 1:
         raise ConfigError(f"options {' and '.join(given)} name two states of a table; give one")

@@ -254,6 +254,10 @@ def test_timestamps_are_of_the_sessions_zone() -> None:
         ({"watermark": "100"}, NoSuchVersionError, "the highest is 99"),
         ({"mode": "incremental"}, UnsupportedFeatureError, "scan.mode = incremental"),
         ({"mode": "compacted-full", "snapshot_id": "3"}, ConfigError, "does not go with scan.mode"),
+        ({"creation_time_millis": "3"}, UnsupportedFeatureError, "scan.creation-time-millis asks for files by"),
+        ({"file_creation_time_millis": "3"}, UnsupportedFeatureError, "scan.file-creation-time-millis asks for files by"),
+        ({"snapshotid": "3"}, ConfigError, 'no option "scan.snapshotid"'),
+        ({"bucket": "3"}, ConfigError, 'no option "scan.bucket"'),
     ],
 )
 def test_options_that_are_refused(options: dict[str, str], error: type[Exception], message: str) -> None:
@@ -279,6 +283,20 @@ def test_changes_are_not_read_yet() -> None:
 def test_options_that_belong_to_the_table(option: str, value: str) -> None:
     with pytest.raises(ConfigError, match="belongs to the table"):
         with_history().with_options({option: value}).snapshot(Latest())
+
+
+def test_options_that_are_the_tables_unless_it_says_otherwise() -> None:
+    with pytest.raises(ConfigError, match="belongs to the table"):
+        with_history().with_options({"deletion-vectors.enabled": "true"}).snapshot(Latest())
+    with_history().with_options({"deletion-vectors.enabled": "false", "ignore-delete": "true"}).snapshot(Latest())
+    with_history(**{"deletion-vectors.modifiable": "true"}).with_options({"deletion-vectors.enabled": "true"}).snapshot(Latest())
+    with pytest.raises(ConfigError, match="cannot be taken back"):
+        with_history(**{"ignore-delete": "true"}).with_options({"ignore-delete": "false"}).snapshot(Latest())
+
+
+@pytest.mark.parametrize("option", ["scan.parallelism", "scan.max-splits-per-task", "scan.infer-parallelism", "read.batch-size", "scan.plan-sort-partition"])
+def test_options_that_say_how_are_let_through(option: str) -> None:
+    assert with_history().with_options({option: "1"}).snapshot(Latest()).version == "5"
 
 
 def test_options_of_the_table_itself() -> None:
@@ -329,6 +347,10 @@ def test_tables_that_would_be_read_in_part(options: dict[str, str], feature: str
         ({"bucket-function.type": "crc"}, UnsupportedFeatureError, 'bucket function "crc"'),
         ({"merge-engine": "aggregation", "fields.v.aggregate-function": "median"}, UnsupportedFeatureError, 'merged by "median"'),
         ({"merge-engine": "aggregation", "fields.v.aggregate-function": "hll_sketch"}, UnsupportedFeatureError, "does not compute"),
+        *(
+            ({"merge-engine": "aggregation", "fields.v.aggregate-function": f}, MetadataError, f'v is INT and is merged by "{f}"')
+            for f in ("bool_and", "rbm32", "rbm64", "collect", "nested_update", "nested_partial_update", "merge_map", "merge_map_with_keytime", "listagg")
+        ),
         ({"merge-engine": "partial-update", "fields.x.sequence-group": "v"}, MetadataError, 'names "x"'),
         ({"merge-engine": "partial-update", "fields.v.sequence-group": "k"}, MetadataError, "key column"),
         ({"sequence.field": "x"}, MetadataError, 'names "x"'),
