@@ -351,6 +351,8 @@ def _binary(value: Any, type_: DataType) -> Any:
         return us // 1000, us % 1000 * 1000
     if isinstance(value, dt.date):
         return value.toordinal() - 719_163
+    if isinstance(value, dt.time):
+        return ((value.hour * 60 + value.minute) * 60 + value.second) * 1000 + value.microsecond // 1000
     if isinstance(value, bool):
         return int(value)
     return value
