@@ -2,7 +2,7 @@
 with; so it imports nothing of lakesql.
 
     PYTHON benchmarks/paimon_tables.py merge|compacted|buckets|partitions WAREHOUSE [--rows N]     writes one table, unless it is there
-    PYTHON benchmarks/paimon_tables.py read WAREHOUSE TABLE REPETITIONS                            times reads, prints one JSON object
+    PYTHON benchmarks/paimon_tables.py read WAREHOUSE TABLE REPETITIONS [all]                      times reads, prints one JSON object
 
 merge        orders by key: N rows in a compacted level and a tenth as many newer versions of random ones in five runs
 compacted    the first of those alone
@@ -29,7 +29,7 @@ DATABASE = "bench"
 RUNS, BUCKETS, MANY_BUCKETS, DAYS, TOP_LEVEL = 5, 4, 256, 1000, 5
 FIRST_DAY = dt.date(2023, 6, 1)
 COLUMNS = ("country", "quantity", "price")
-"""What the aggregates read."""
+"""What the smaller aggregate reads; the other reads all columns."""
 SCHEMA = pa.schema(
     [
         pa.field("k", pa.int64(), nullable=False),
@@ -92,7 +92,7 @@ def build(kind: str, warehouse: Path, rows: int) -> None:
     """Writes a table, unless it is there."""
     from pypaimon import CatalogFactory, Schema
 
-    finished = warehouse / f"{kind}-{rows}.done"
+    finished = warehouse / f"{kind}_{rows}.done"
     if finished.exists():
         return
     catalog = CatalogFactory.create({"warehouse": str(warehouse)})
@@ -101,7 +101,7 @@ def build(kind: str, warehouse: Path, rows: int) -> None:
     schema, keys, partitions = SCHEMA, ["k"], []
     if kind == "partitions":
         schema, keys, partitions, options = SCHEMA.append(pa.field("day", pa.date32())), [], ["day"], {"bucket": "-1", "metadata.stats-mode": "truncate(16)"}
-    name = f"{DATABASE}.{kind}"
+    name = f"{DATABASE}.{kind}_{rows}"
     catalog.drop_table(name, True)
     catalog.create_table(name, Schema.from_pyarrow_schema(schema, primary_keys=keys, partition_keys=partitions, options=options), False)
     table = catalog.get_table(name)
@@ -121,19 +121,22 @@ def _of_day(number: int, rows: int) -> pa.Table:
     return part.append_column(pa.field("day", pa.date32()), pa.array([day] * rows, pa.date32()))
 
 
-def read(warehouse: Path, name: str, repetitions: int) -> None:
-    """Seconds of each read of the aggregates' columns, and what the last one gave, by country: rows, quantities, prices."""
+def read(warehouse: Path, name: str, repetitions: int, *, every: bool) -> None:
+    """Seconds of each read of an aggregate's columns, and what the last one gave, by country: rows, quantities, prices; of every column, also keys, notes and
+    times.
+    """
     from pypaimon import CatalogFactory
 
     table = CatalogFactory.create({"warehouse": str(warehouse)}).get_table(f"{DATABASE}.{name}")
     seconds = []
     for _ in range(repetitions):
         start = time.perf_counter()
-        builder = table.new_read_builder().with_projection(list(COLUMNS))
+        builder = table.new_read_builder().with_projection(SCHEMA.names if every else list(COLUMNS))
         found = builder.new_read().to_arrow(builder.new_scan().plan().splits())
         seconds.append(time.perf_counter() - start)
-    sums = found.group_by("country").aggregate([("quantity", "count"), ("quantity", "sum"), ("price", "sum")])
-    answer = sorted(zip(*(sums[c].to_pylist() for c in ("country", "quantity_count", "quantity_sum", "price_sum")), strict=True))
+    wanted = [("quantity", "count"), ("quantity", "sum"), ("price", "sum"), *([("k", "sum"), ("note", "count"), ("at", "count")] if every else [])]
+    sums = found.group_by("country").aggregate(wanted)
+    answer = sorted(zip(*(sums[c].to_pylist() for c in ("country", *(f"{c}_{f}" for c, f in wanted))), strict=True))
     print(json.dumps({"seconds": seconds, "answer": answer}))
 
 
@@ -146,8 +149,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     arguments = parser.parse_args()
     if arguments.what == "read":
-        name, repetitions = arguments.more
-        read(arguments.warehouse, name, int(repetitions))
+        name, repetitions, *more = arguments.more
+        read(arguments.warehouse, name, int(repetitions), every=bool(more))
     else:
         build(arguments.what, arguments.warehouse, arguments.rows)
 
