@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -226,6 +227,28 @@ def test_values_of_every_type(keyed: bool, tmp_path: Path) -> None:
     for name in names:
         assert rows_of(tmp_path, f"SELECT k FROM t WHERE {name} IS NOT NULL") == [{"k": 1}]
         assert rows_of(tmp_path, f"SELECT a.k FROM t a JOIN t b ON a.{name} = b.{name} WHERE a.k = 1") == [{"k": 1}]
+
+
+NUMBER_5 = {"metadata": b"\x01\0\0", "value": b"\x0c\x05"}
+TEXT_HI = {"metadata": b"\x01\0\0", "value": b"\x09hi"}
+
+
+@pytest.mark.parametrize("engine", ["append", "deduplicate", "partial-update", "aggregation"])
+def test_variants_are_json(engine: str, tmp_path: Path) -> None:
+    """Files hold two binary fields; rows hold text, merged or not."""
+    keyed = engine != "append"
+    options = {"bucket": "1", "merge-engine": engine} if keyed else {"bucket": "-1"}
+    maker = TableMaker(tmp_path, {"k": "INT NOT NULL", "v": "VARIANT"}, ["k"] if keyed else (), options=options)
+    one = maker.write([{"k": 1}, {"k": 2}], level=5 if keyed else 0, stats=False)
+    two = maker.write([{"k": 2}, {"k": 3}] if keyed else [{"k": 3}], stats=False)
+    type_ = pa.struct([("value", pa.binary()), ("metadata", pa.binary())])
+    for file, values in ((one, [NUMBER_5, NUMBER_5]), (two, [TEXT_HI, None] if keyed else [None])):
+        path = tmp_path / "bucket-0" / file.name
+        table = pq.read_table(path)
+        pq.write_table(table.set_column(table.column_names.index("v"), "v", pa.array(values, type_)), path)
+    maker.commit([one, two])
+    assert pairs(rows_of(tmp_path)) == [(1, "5"), (2, '"hi"' if keyed else "5"), (3, None)]
+    assert rows_of(tmp_path, "SELECT k FROM t WHERE v = '5' ORDER BY k") == ([{"k": 1}] if keyed else [{"k": 1}, {"k": 2}])
 
 
 # Bad input -----------------------------------------------------------------------------------------------------------------------------------------
