@@ -317,7 +317,8 @@ class MergeRule:
     column keeps the value of a row that empties the rest (MergeByKey.deletes_remove). An engine refuses a function it does not know by its name, and
     "refused" where a key has such a row and others.
 
-    nested_key: a nested key's bytes and hash, by its values; rows kept by it come in the order of a Java hash map. Without one, in no promised order.
+    hashed: bytes and hash, by its values, of a nested key or of an element that `collect` keeps once; what is kept by it comes in the order of a Java hash map.
+    Without one, in no promised order.
 
     group: the columns by which a group of columns is ordered for itself, whatever the order of rows: rows in which all of them are null leave the group
     alone; a row whose values in them, compared one after the other with null below all, are not below the stored ones changes the group as above. An older
@@ -329,7 +330,7 @@ class MergeRule:
     function: str
     options: tuple[tuple[str, str], ...] = ()
     group: tuple[str, ...] = ()
-    nested_key: Callable[[tuple[Any, ...]], tuple[bytes, int]] | None = field(default=None, compare=False)
+    hashed: Callable[[tuple[Any, ...]], tuple[bytes, int]] | None = field(default=None, compare=False)
 
 
 class Retract(enum.Enum):

@@ -383,30 +383,7 @@ def _listagg(rule: MergeRule, values: pa.Array, size: int) -> Column:
 
 
 def _collect(rule: MergeRule, values: pa.Array, size: int) -> Column:
-    distinct = dict(rule.options).get("distinct", "").lower() == "true"
-
-    def merge(held: list[Any] | None, value: list[Any] | None) -> list[Any] | None:
-        if held is None and value is None:
-            return None
-        if not distinct:
-            return (held or []) + (value or []) if held is not None and value is not None else value if held is None else held
-        found: list[Any] = []
-        for element in (*(held or ()), *(value or ())):
-            if element not in found:
-                found.append(element)
-        return found
-
-    def back(held: list[Any] | None, value: list[Any] | None) -> list[Any] | None:
-        if held is None or not value:
-            return held
-        gone, left = list(value), []
-        for element in held:
-            if element in gone:
-                gone.remove(element)
-            else:
-                left.append(element)
-        return left
-
+    merge, back = nested_rows.collect(rule)
     return _Objects(rule, values, size, merge, back, older=merge)
 
 

@@ -1,7 +1,7 @@
-"""`nested_update` and `nested_partial_update`: lists of rows merged by a key within the rows. See relation.MergeRule for what they mean.
+"""`nested_update`, `nested_partial_update` and `collect`: lists of rows merged by a key within the rows, lists of elements. See relation.MergeRule.
 
-Their rows come in the order in which a Java hash map gives them, which is known where the rule can tell a key's bytes (MergeRule.nested_key); else in the order
-they were added. Source: Paimon, FieldNestedUpdateAgg, FieldNestedPartialUpdateAgg; OpenJDK, java.util.HashMap.
+What is kept by a key, or once, comes in the order in which a Java hash map gives it, which is known where the rule can tell bytes and hashes (MergeRule.hashed);
+else in the order it was added. Source: Paimon, FieldNestedUpdateAgg, FieldNestedPartialUpdateAgg, FieldCollectAgg; OpenJDK, java.util.HashMap.
 """
 
 from __future__ import annotations
@@ -78,6 +78,38 @@ def nested_partial_update(rule: MergeRule) -> Merge:
     return merge
 
 
+def collect(rule: MergeRule) -> tuple[Merge, Merge]:
+    """What appends elements, and what takes them out."""
+    distinct = dict(rule.options).get("distinct", "").lower() == "true"
+
+    def merge(held: list[Any] | None, value: list[Any] | None) -> list[Any] | None:
+        if held is None and value is None:
+            return None
+        if not distinct:
+            return held + value if held is not None and value is not None else value if held is None else held
+        if rule.hashed is not None:
+            found = _HashMap()
+            for element in (*(held or ()), *(value or ())):
+                found.keep(_Digest(*rule.hashed((element,))), element)
+            return found.values()
+        unlike: list[Any] = list(held or ())
+        unlike += [e for i, e in enumerate(value or ()) if e not in unlike and e not in (value or ())[:i]]
+        return unlike
+
+    def back(held: list[Any] | None, value: list[Any] | None) -> list[Any] | None:
+        if held is None or not value:
+            return held
+        gone, left = list(value), []
+        for element in held:
+            if element in gone:
+                gone.remove(element)
+            else:
+                left.append(element)
+        return left
+
+    return merge, back
+
+
 def frozen(value: Any) -> Any:
     """A value that can be looked up: lists and structs as tuples."""
     if isinstance(value, dict):
@@ -105,9 +137,9 @@ class _Keys:
             if self.strategy == "error":
                 raise EngineError(f"column {self.rule.column}: a nested key holds null")
             return None
-        if self.rule.nested_key is None:
+        if self.rule.hashed is None:
             return _Unordered(frozen(values))
-        return _Digest(*self.rule.nested_key(values))
+        return _Digest(*self.rule.hashed(values))
 
     def is_older(self, row: Row, other: Row) -> bool:
         """Whether the row's sequence fields are below the other's, null being below all."""
@@ -127,16 +159,16 @@ class _Digest(tuple[bytes, int]):
 
 
 class _HashMap:
-    """Rows by key, given in the order of a Java HashMap: by bin, and within a bin as they were added. There are 16 bins, and twice as many each time more than
-    three quarters as many keys are there, or a bin holds more than eight keys and there are fewer than 64 bins. (Java turns such bins of larger maps into
+    """Values by key, given in the order of a Java HashMap: by bin, and within a bin as they were added. There are 16 bins, and twice as many each time more
+    than three quarters as many keys are there, or a bin holds more than eight keys and there are fewer than 64 bins. (Java turns such bins of larger maps into
     trees; a good hash does not make any.)
     """
 
     def __init__(self) -> None:
-        self.rows: dict[Any, Row] = {}
+        self.rows: dict[Any, Any] = {}
         self._bins = _BINS
 
-    def add(self, key: Any, row: Row) -> None:
+    def add(self, key: Any, row: Any) -> None:
         """A key that is not there."""
         self.rows[key] = row
         if isinstance(key, _Digest):
@@ -145,7 +177,7 @@ class _HashMap:
             if len(self.rows) > _LOAD * self._bins:
                 self._bins *= 2
 
-    def put(self, key: Any, row: Row) -> None:
+    def put(self, key: Any, row: Any) -> None:
         """A key that may be there; None is left out."""
         if key is None:
             return
@@ -154,7 +186,12 @@ class _HashMap:
         else:
             self.add(key, row)
 
-    def values(self) -> list[Row]:
+    def keep(self, key: Any, row: Any) -> None:
+        """A key that stays as it is where it is there."""
+        if key not in self.rows:
+            self.add(key, row)
+
+    def values(self) -> list[Any]:
         """All rows."""
         if not all(isinstance(k, _Digest) for k in self.rows):
             return list(self.rows.values())

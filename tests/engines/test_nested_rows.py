@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lakesql.engines.nested_rows import nested_partial_update, nested_update
+from lakesql.engines.nested_rows import collect, nested_partial_update, nested_update
 from lakesql.relation import MergeRule
 
 Hash = Callable[[int], int]
@@ -73,3 +73,18 @@ def test_bytes_tell_keys_apart() -> None:
     digest = lambda values: (repr(values).encode(), 0)  # noqa: E731 - a function of one expression
     merge, _ = nested_update(MergeRule("c", "nested_update", (("nested-key", "i"),), (), digest))
     assert len(merge(None, [{"i": 0.0}, {"i": -0.0}, {"i": 0.0}])) == 2
+
+
+def test_elements_kept_once() -> None:
+    """In the order of a Java hash set where their hashes are known, else as they came."""
+    distinct = (("distinct", "true"),)
+    merge, _ = collect(MergeRule("c", "collect", distinct, (), lambda values: (repr(values).encode(), values[0] or 0)))
+    assert merge(None, [33, 1, 17, None, 1]) == [None, 33, 1, 17]
+    assert merge([33, 1], [2, 17]) == [33, 1, 17, 2]
+    assert merge([1], None) == [1]
+    assert merge(None, None) is None
+    plain, _ = collect(MergeRule("c", "collect", distinct))
+    assert plain([[3]], [[1], [3], [1]]) == [[3], [1]]
+    appended, back = collect(MergeRule("c", "collect"))
+    assert appended([1], [1, 2]) == [1, 1, 2]
+    assert back([1, 1, 2], [1]) == [1, 2]

@@ -142,11 +142,11 @@ def _typed(values: Sequence[pa.Scalar], type_: DataType) -> list[Any] | None:
             return None
         if pa.types.is_floating(wanted) and (math.isnan(cast.as_py()) or cast.as_py() == 0):
             return None
-        typed.append(_python(cast))
+        typed.append(bare(cast))
     return typed
 
 
-def _python(value: pa.Scalar) -> Any:
+def bare(value: pa.Scalar) -> Any:
     """A scalar as bytes are made of it: dates, times and timestamps as their numbers."""
     if pa.types.is_temporal(value.type):
         return value.value
@@ -155,7 +155,7 @@ def _python(value: pa.Scalar) -> Any:
 
 # Bytes ---------------------------------------------------------------------------------------------------------------------------------------------
 
-_FIXED: dict[str, str] = {
+FIXED: dict[str, str] = {
     "BOOLEAN": "<?",
     "TINYINT": "<b",
     "SMALLINT": "<h",
@@ -183,8 +183,8 @@ def encode(values: Sequence[Any], types: Sequence[DataType], *, reserves: bool =
             nulls[(index + 8) >> 3] |= 1 << ((index + 8) & 7)
             slots += struct.pack("<Q", at << 32 if room else 0)
             tail += bytes(room)
-        elif type_.root in _FIXED:
-            slots += struct.pack(_FIXED[type_.root], value).ljust(8, b"\0")
+        elif type_.root in FIXED:
+            slots += struct.pack(FIXED[type_.root], value).ljust(8, b"\0")
         elif type_.root == "DECIMAL":
             unscaled = int(Decimal(value).scaleb(type_.scale or 0, _DIGITS))
             if (type_.precision or 0) <= 18:
@@ -215,25 +215,12 @@ def _is_wide_timestamp(type_: DataType) -> bool:
     return type_.root.startswith("TIMESTAMP") and (type_.precision or 0) > 3
 
 
-def java_hash(types: Sequence[DataType]) -> Callable[[tuple[Any, ...]], tuple[bytes, int]] | None:
-    """What gives a row's bytes, by its values as Arrow gives them to Python, and the hash of a Java BinaryRow of them; None for types it has no bytes for."""
-    if any(t.is_nested or t.root not in (*_FIXED, "DECIMAL", "TIMESTAMP", "TIMESTAMP_LTZ", "CHAR", "VARCHAR", "BINARY", "VARBINARY") for t in types):
-        return None
-    temporal = [pa.types.is_temporal(arrow_type(t)) for t in types]
-
-    def digest(values: tuple[Any, ...]) -> tuple[bytes, int]:
-        bare = [_python(pa.scalar(v, arrow_type(t))) if moves and v is not None else v for v, t, moves in zip(values, types, temporal, strict=True)]
-        raw = encode(bare, types, reserves=True)
-        assert raw is not None
-        return raw, murmur3(raw)
-
-    return digest
-
-
 def murmur3(words: bytes) -> int:
-    """MurmurHash3 (x86, 32 bits, seed 42) of whole words of four bytes, as a signed number. Source: Paimon, MurmurHashUtils.hashByWords."""
-    h = _SEED
-    for (k,) in struct.iter_unpack("<I", words):
+    """MurmurHash3 (x86, 32 bits, seed 42), as a signed number; bytes behind the last whole word of four are mixed in one by one, each as a signed number.
+    Source: Paimon, MurmurHashUtils.hashBytes.
+    """
+    h, whole = _SEED, len(words) // 4 * 4
+    for k in (*(k for (k,) in struct.iter_unpack("<I", words[:whole])), *(b - 256 if b > 127 else b for b in words[whole:])):
         k = k * 0xCC9E2D51 & _32
         k = (k << 15 | k >> 17) & _32
         h ^= k * 0x1B873593 & _32
@@ -242,7 +229,7 @@ def murmur3(words: bytes) -> int:
     h ^= len(words)
     h = (h ^ h >> 16) * 0x85EBCA6B & _32
     h = (h ^ h >> 13) * 0xC2B2AE35 & _32
-    return _signed(h ^ h >> 16)
+    return signed(h ^ h >> 16)
 
 
 _HIVE: dict[str, Callable[[Any], int]] = {
@@ -277,5 +264,6 @@ def _bytes_hash(raw: bytes) -> int:
     return h
 
 
-def _signed(value: int) -> int:
+def signed(value: int) -> int:
+    """32 bits as Java has them."""
     return value - (1 << 32) if value & 0x80000000 else value

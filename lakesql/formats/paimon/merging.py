@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakesql.errors import MetadataError, UnsupportedFeatureError, did_you_mean
-from lakesql.formats.paimon.buckets import java_hash
+from lakesql.formats.paimon.java_hashes import row_hash, value_hash
 from lakesql.formats.paimon.options import MergeEngine, Options
 from lakesql.formats.paimon.schemas import TableSchema
 from lakesql.formats.paimon.types import DataField
@@ -179,20 +179,22 @@ def _rule(options: Options, column: DataField, function: str, *, stays: bool = F
         found["ignore-retract"] = "true"
     if stays and not column.type.nullable:
         found["stays"] = "true"
-    return MergeRule(column.name, function, tuple(sorted(found.items())), group, _nested_key(column, found))
+    return MergeRule(column.name, function, tuple(sorted(found.items())), group, _hash(column, function, found))
 
 
-def _nested_key(column: DataField, options: Mapping[str, str]) -> Callable[[tuple[Any, ...]], tuple[bytes, int]] | None:
-    """How the keys of rows within a column's lists are hashed."""
-    names = [n.strip() for n in options.get("nested-key", "").split(",") if n.strip()]
-    element = column.type.children[0].type if column.type.root == "ARRAY" else None
-    if not names or element is None:
+def _hash(column: DataField, function: str, options: Mapping[str, str]) -> Callable[[tuple[Any, ...]], tuple[bytes, int]] | None:
+    """How what a function keeps of a column's lists is hashed: rows by their keys, and elements that are kept once."""
+    if column.type.root != "ARRAY":
         return None
+    element = column.type.children[0].type
+    if function == "collect":
+        return value_hash(element) if options.get("distinct", "").lower() == "true" else None
+    names = [n.strip() for n in options.get("nested-key", "").split(",") if n.strip()]
     fields = {f.name: f.type for f in element.children}
     for name in names:
         if name not in fields:
             raise MetadataError(f'fields.{column.name}.nested-key names "{name}", which is no field; there are {", ".join(list(fields)[:20])}')
-    return java_hash([fields[n] for n in names])
+    return row_hash([fields[n] for n in names]) if names else None
 
 
 # Partial update ------------------------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakesql.formats.paimon.buckets import MOST_KEYS, BucketFunction, BucketKey, encode, hive_hash, java_hash, murmur3
+from lakesql.formats.paimon.buckets import MOST_KEYS, BucketFunction, BucketKey, encode, hive_hash, murmur3
+from lakesql.formats.paimon.java_hashes import row_hash, value_hash
 from lakesql.formats.paimon.types import DataField, parse_type
 from lakesql.predicate import And, Cast, Column, Compare, In, IsNull, Op, Or, Predicate
 
@@ -43,7 +44,7 @@ def test_nulls_whose_bytes_are_not_known_are_not_encoded() -> None:
 def test_nulls_that_java_keeps_room_for() -> None:
     types = [type_of(t) for t in ("DECIMAL(20, 0)", "STRING", "TIMESTAMP(6)", "INT", "DECIMAL(5, 2)")]
     values = (None, "longer than seven", None, None, None)
-    digest = java_hash(types)
+    digest = row_hash(types)
     assert digest is not None
     raw, hash_ = digest(values)
     assert raw == row(values, types)[4:]
@@ -53,12 +54,51 @@ def test_nulls_that_java_keeps_room_for() -> None:
 def test_values_as_arrow_gives_them_to_python() -> None:
     types = [type_of(t) for t in ("DATE", "TIMESTAMP(3)", "TIMESTAMP_LTZ(6)", "DECIMAL(5, 2)", "BYTES", "BOOLEAN")]
     at = dt.datetime(2024, 1, 2, 3, 4, 5, 678_000)
-    digest = java_hash(types)
+    digest = row_hash(types)
     assert digest is not None
     raw, _ = digest((dt.date(1970, 1, 3), at, at.replace(tzinfo=dt.UTC), Decimal("1.25"), b"ab", True))
     ms = 1_704_164_645_678
     assert raw == row((2, (ms, 0), (ms, 0), 125, b"ab", 1), types)[4:]
-    assert java_hash([type_of("INT"), parse_type({"type": "ARRAY", "element": "INT"}, "test")]) is None
+    assert row_hash([type_of("INT"), parse_type({"type": "ARRAY", "element": "INT"}, "test")]) is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "hash_"),
+    [
+        ("BOOLEAN", True, 1231),
+        ("TINYINT", -1, -1),
+        ("INT", 2**31 - 1, 2**31 - 1),
+        ("DATE", dt.date(1970, 1, 3), 2),
+        ("BIGINT", 2**32 + 5, 4),
+        ("BIGINT", -1, 0),
+        ("DOUBLE", 1.0, 1072693248),
+        ("DOUBLE", -0.0, -(2**31)),
+        ("FLOAT", 1.0, 1065353216),
+        ("DECIMAL(5, 2)", Decimal("1.25"), 31 * 125 + 2),
+        ("DECIMAL(5, 2)", Decimal("-1.25"), -31 * 125 + 2),
+        ("DECIMAL(30, 0)", Decimal(2**32 + 7), 31 * (31 + 7)),
+        ("TIMESTAMP(3)", dt.datetime(1970, 1, 1, 0, 0, 1), 31_000),
+        ("TIMESTAMP(6)", dt.datetime(1970, 1, 1, 0, 0, 0, 1001), 31 + 1000),
+        ("TIMESTAMP(6)", dt.datetime(1969, 12, 31, 23, 59, 59, 999_999), 999_000),
+        ("INT", None, 0),
+    ],
+)
+def test_hashes_of_java(type_: str, value: Any, hash_: int) -> None:
+    """Of java.lang's classes, BigDecimal and Paimon's Timestamp, worked out from their definitions."""
+    digest = value_hash(type_of(type_))
+    assert digest is not None
+    assert digest((value,))[1] == hash_
+
+
+def test_which_values_are_equal_to_java() -> None:
+    doubles = value_hash(type_of("DOUBLE"))
+    assert doubles is not None
+    assert doubles((0.0,))[0] != doubles((-0.0,))[0]
+    assert doubles((float("nan"),)) == doubles((float("nan"),))
+    texts = value_hash(type_of("STRING"))
+    assert texts is not None
+    assert texts(("",)) != texts((None,))
+    assert value_hash(type_of("BYTES")) is None
 
 
 @pytest.mark.parametrize(("words", "hash_"), [(b"", 142593372), (bytes(4), 933211791), (b"abcd", -396302900), (bytes(range(24)), 1105661046)])
