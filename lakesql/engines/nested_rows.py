@@ -1,6 +1,6 @@
 """`nested_update`, `nested_partial_update` and `collect`: lists of rows merged by a key within the rows, lists of elements. See relation.MergeRule.
 
-What is kept by a key, or once, comes in the order in which a Java hash map gives it, which is known where the rule can tell bytes and hashes (MergeRule.hashed);
+What is kept by a key, or once, comes in the order in which a Java hash map gives it, which is known where the rule tells bytes and hashes (MergeRule.hashed);
 else in the order it was added. Source: Paimon, FieldNestedUpdateAgg, FieldNestedPartialUpdateAgg, FieldCollectAgg; OpenJDK, java.util.HashMap.
 """
 
