@@ -49,7 +49,7 @@ def _lines(explained: ScanExplanation) -> list[str]:
     lines += _labelled("not used", [f"{u['predicate']}: {u['reason']}" for u in facts["unused"]])
     skipped = f", {facts['metadata_files_skipped']} skipped by their summaries" if facts["metadata_files_skipped"] else ""
     lines.append(f"  metadata    {_number(facts['metadata_files'])} {_plural('file', facts['metadata_files'])} read{skipped}")
-    lines.append(f"  data files  {_number(files['total'])} in the table")
+    lines.append(f"  data files  {_number(files['total'])} {explained.files.report.scope}")
     lines.append(f"              {_number(files['dropped_by_partition'])} dropped by partition")
     lines.append(f"              {_number(files['dropped_by_statistics'])} dropped by statistics")
     lines.append(f"              {_number(files['kept'])} kept" + (", none of which is opened: the answer is in the metadata" if explained.answered else ""))

@@ -241,6 +241,20 @@ class WithoutPositions:
 
 
 @dataclass(frozen=True)
+class AtPositions:
+    """The input's rows whose (file path, row index) `positions` lists, each with the further columns of `positions`.
+
+    input has both columns, under the names `file_path` and `row_index`; positions has `path` string and `position` int64, a place at most once, then columns
+    of names the input has not. Output: the input's columns, then those. Source: rows that a deletion vector came to hide, or to show again.
+    """
+
+    input: Relation
+    positions: Batches
+    file_path: str
+    row_index: str
+
+
+@dataclass(frozen=True)
 class WithoutKeys:
     """The input's rows but those that equal a row of `deletes` in all columns `on`; null equals null. Floating-point values are equal where their bits are, and
     NaN equals NaN: 0.0 and -0.0 differ.
@@ -381,7 +395,43 @@ class Beside:
     on: str
 
 
-Relation = Files | Batches | Counted | Scanned | Project | Filter | Union | WithoutPositions | WithoutKeys | LatestByKey | MergeByKey | Beside
+@dataclass(frozen=True)
+class RowChanges:
+    """What rows taken away and rows added amount to: rows on both sides that are equal go, one for one, and what is left may be told as updates.
+
+    change: a text column, `insert` for a row that was added, `delete` for one taken away. Two rows are equal where they are in all `columns` and all of
+    `within`; null equals null, NaN equals NaN, 0.0 and -0.0 differ, nested values are compared whole. carried: columns that are not compared; of rows that
+    are equal, and on the side that is left over, the greatest value stands. key: columns among `columns`, or none; where, within one value of `within`, one
+    row alone is left taken away and one alone added that have the same key, none of its columns being null, they become `update_preimage` and
+    `update_postimage`.
+
+    Output: `columns`, then `change`, `within`, `carried`. Source: change feeds of commits that rewrite files.
+    """
+
+    input: Relation
+    columns: tuple[str, ...]
+    change: str
+    within: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+
+
+Relation = (
+    Files
+    | Batches
+    | Counted
+    | Scanned
+    | Project
+    | Filter
+    | Union
+    | WithoutPositions
+    | AtPositions
+    | WithoutKeys
+    | LatestByKey
+    | MergeByKey
+    | Beside
+    | RowChanges
+)
 
 
 def with_default(field_: pa.Field, value: pa.Scalar) -> pa.Field:

@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakesql import answers, catalog_statements, explain, sql, travel
+from lakesql import answers, catalog_statements, changes, explain, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.config import Config, load_config
 from lakesql.engines import Bound, BoundScan, Engine, Prepared, Rows, open_engine
@@ -47,7 +47,10 @@ from lakesql.kept_plans import KeptPlans, key_of, reads_clock
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
-from lakesql.table import At, FileSet, Latest, ScanRequest, Snapshot, Table
+from lakesql.table import At, AtTime, AtVersion, FileSet, Latest, ScanRequest, Snapshot, Table
+
+CHANGES = "changes"
+"""`"t$changes"`: every change that a table tells."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ class Session:
             raise self._explained(error, plan.sources) from error
         stats = ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans))
         ready = _Ready(statement, parameters, plan.sources, prepared, tuple(_pinned(s) for s in plan.sources), stats, plan.notices)
-        if key is not None and prepared.repeatable and not plan.metadata and stats.files_total <= _FILES_KEPT and not reads_clock(plan.rendered.text):
+        if key is not None and prepared.repeatable and _is_state(plan.sources) and stats.files_total <= _FILES_KEPT and not reads_clock(plan.rendered.text):
             self._kept.put(key, ready)
         return ready
 
@@ -290,8 +293,6 @@ class Session:
         self, statement: sql.Statement, parameters: Mapping[str, Any], pinned: _Pinned, sources: list[_Source], within: tuple[str, ...]
     ) -> sql.Rendered:
         """The engine's text; adds to `sources`. within: the views it stands in."""
-        if statement.functions:
-            raise NotSupportedError(f"the table function {statement.functions[0].name} is not supported yet: lakesql does not read change feeds")
         used = sql.identifiers(statement)
         replacements: dict[sql.Mention, sql.Replacement] = {}
         local: list[_Source] = []
@@ -312,11 +313,12 @@ class Session:
         return sql.render(statement, replacements, schemas=schemas, hidden=hidden)
 
     def _source(self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: _Pinned, used: frozenset[str]) -> _Source:
-        if mention.changes is not None:
-            raise NotSupportedError("CHANGES is not supported yet: lakesql does not read change feeds")
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
             table, inside, metadata = self._named(mention, pinned.entries)
+            if mention.changes is not None or metadata == CHANGES:
+                snapshot = self._changes(mention, table, metadata, parameters)
+                return _Source(mention, name, table, _visible(snapshot, used), snapshot=snapshot)
             at = self.at_of(mention, parameters, table)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
@@ -324,9 +326,25 @@ class Session:
             key = (table.location, inside, mention.options, at)
             snapshot = pinned.snapshots.get(key) or table.snapshot(at)
             pinned.snapshots[key] = snapshot
-        hidden = [f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names]
-        schema = pa.schema([*snapshot.schema, *hidden])
-        return _Source(mention, name, table, schema, snapshot=snapshot)
+        return _Source(mention, name, table, _visible(snapshot, used), snapshot=snapshot)
+
+    def _changes(self, mention: sql.Mention, table: Table, metadata: str | None, parameters: Mapping[str, Any]) -> Snapshot:
+        """A mention of a range of changes: `t CHANGES ...`, or `"t$changes"` for as far back as they go."""
+        if metadata not in (None, CHANGES):
+            raise SqlError(f'"${metadata}" is a metadata table, which has no changes')
+        read = getattr(table, "changes", None)
+        if read is None:
+            raise NotSupportedError(f"changes of {table.format} tables are not read yet", hint="VERSION AS OF reads a table before and after them")
+        clause = mention.changes
+        if clause is None:
+            end = None if mention.at is None else changes.Edge(self._point(mention.at, parameters))
+            request = changes.request_of(None, end, ())
+        else:
+            start = changes.Edge(self._point(clause.start, parameters), clause.start_exclusive)
+            end = None if clause.end is None else changes.Edge(self._point(clause.end, parameters), clause.end_exclusive)
+            request = changes.request_of(start, end, clause.options)
+        found: Snapshot = read(request)
+        return found
 
     def table_of(self, mention: sql.Mention) -> tuple[Table, str | None]:
         """The table a mention names, and which of its metadata tables is meant, if one is: `"t$x"` and `t.x` alike.
@@ -352,9 +370,12 @@ class Session:
 
     def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any], table: Table) -> At:
         """The state a mention of a table names: its own clause, else the session's where the name itself says no state, else the latest."""
-        clause = mention.at
-        if clause is None:
-            return Latest() if self._as_of is None or getattr(table, "names_state", False) else self._as_of
+        if mention.at is not None:
+            return self._point(mention.at, parameters)
+        return Latest() if self._as_of is None or getattr(table, "names_state", False) else self._as_of
+
+    def _point(self, clause: sql.AtClause, parameters: Mapping[str, Any]) -> AtVersion | AtTime:
+        """The version or time that a clause names."""
         if clause.kind is sql.AtKind.VERSION:
             text = clause.text if clause.is_literal else _as_text(self._engine.evaluate(clause.text, parameters), clause.text)
             return travel.at_version(text, quoted=clause.quoted)
@@ -504,11 +525,21 @@ def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Rel
     return Project(relation, tuple(schema.names), expressions)
 
 
+def _is_state(sources: Sequence[_Source]) -> bool:
+    """Whether all that a statement reads are tables at some state: neither metadata tables nor changes, which are put together anew each time."""
+    return all(s.snapshot is not None and s.mention.changes is None and s.mention.metadata != CHANGES for s in sources)
+
+
 def _pinned(source: _Source) -> PinnedSnapshot:
     snapshot = source.snapshot
     version = snapshot.version if snapshot is not None else ""
     committed = instant(snapshot.committed_at_us) if snapshot is not None else None
     return PinnedSnapshot(_name(source.mention), source.table.location, source.table.format, version, committed)
+
+
+def _visible(snapshot: Snapshot, used: frozenset[str]) -> pa.Schema:
+    """The snapshot's columns, and those hidden ones that a statement with these identifiers reads."""
+    return pa.schema([*snapshot.schema, *(f for f in snapshot.hidden if f.name.lower() in used and f.name not in snapshot.schema.names)])
 
 
 def _name(mention: sql.Mention) -> str:

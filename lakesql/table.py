@@ -89,7 +89,8 @@ class ScanReport:
     """The funnel of one scan, for EXPLAIN PRUNING and `scan_stats`. Counts of files; None where the metadata does not say.
 
     metadata_files: log, manifest and checkpoint files read for this snapshot; metadata_skipped: manifests left unread by their summaries. unused: predicates
-    that decided nothing for want of bounds, with the reason. drops(limit) lists what was left out, at most `limit` (None: all), in the order of the file list.
+    that decided nothing for want of bounds, with the reason. scope: which files total_files counts, in words. drops(limit) lists what was left out, at most
+    `limit` (None: all), in the order of the file list.
     """
 
     metadata_files: int
@@ -103,6 +104,7 @@ class ScanReport:
     total_rows: int | None = None
     kept_rows: int | None = None
     unused: tuple[tuple[str, str], ...] = ()
+    scope: str = "in the table"
     drops: Callable[[int | None], list[Drop]] = field(default=lambda limit: [], repr=False, compare=False)
 
 
@@ -187,6 +189,9 @@ class Table(Protocol):
         ...
 
     # A table may also offer
+    #   changes(request: changes.ChangesRequest) -> Snapshot the changes of a range of versions, as rows to be scanned like a state's: its schema ends with
+    #                                                        changes.COLUMNS, its version names the range. Raises NoSuchVersionError, ExpiredVersionError,
+    #                                                        SqlError for a key or pairs that the table cannot give. Formats without it have no feed yet.
     #   with_options(options: Mapping[str, str], time_zone: str) -> Table
     #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included;
     #                                                        instants without an offset are in time_zone. Raises SqlError for an option it does not know

@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "relation": {"errors"},
     "predicate": {"errors"},
     "table": {"errors", "relation", "predicate", "storage"},
+    "changes": {"errors", "relation", "table"},
     "pruning": {"errors", "predicate"},
     "avro": BASE | {"storage"},
-    "formats": BASE | CONTRACTS | {"storage", "pruning", "avro"},
+    "formats": BASE | CONTRACTS | {"storage", "pruning", "avro", "changes"},
     "variant": {"errors"},
     "engines": BASE | CONTRACTS | {"storage", "store_options", "stores", "variant", "avro"},
     "catalogs": STORAGE | CONTRACTS | {"config", "stores", "formats"},
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kept_plans": set(),
     "session": STORAGE
     | CONTRACTS
-    | {"config", "sql", "catalogs", "engines", "answers", "explain", "settings", "travel", "result", "catalog_statements", "kept_plans"},
+    | {"config", "sql", "catalogs", "engines", "answers", "changes", "explain", "settings", "travel", "result", "catalog_statements", "kept_plans"},
     "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "lakesql"},
     "lakesql": {"errors", "config", "frontends", "result", "session"},
     "__main__": {"frontends"},

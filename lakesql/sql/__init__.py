@@ -15,7 +15,7 @@ from lakesql.sql.positions import at, error_position, identifiers, locate, place
 from lakesql.sql.render import render
 from lakesql.sql.rewrites.context import Replacement
 from lakesql.sql.scopes import Column
-from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Kind, Mention, Placeholder, Statement, TableFunction, View
+from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Kind, Mention, Placeholder, Statement, View
 from lakesql.sql.tokens import Span, is_complete, split
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "Replacement",
     "Span",
     "Statement",
-    "TableFunction",
     "View",
     "at",
     "bind_parameters",

@@ -9,7 +9,7 @@ from lakesql.sql.cursor import as_name
 from lakesql.sql.keywords import NO_TABLE_ALIAS
 from lakesql.sql.outline import Cte, Name, Relation, Select
 from lakesql.sql.statement import AtClause, ChangesClause, Mention
-from lakesql.sql.tokens import Span, TokenKind, Tokens
+from lakesql.sql.tokens import Span, Token, TokenKind, Tokens, tokenize
 
 
 class MentionReader(ClauseReader):
@@ -76,6 +76,36 @@ class MentionReader(ClauseReader):
         )
         self.mentions.append(mention)
         select.relations.append(Relation(mention, relation.alias, relation.columns, self.since(start)))
+
+    def named_in_text(self, select: Select, token: Token, changes: ChangesClause) -> None:
+        """A table named by a text in a function's call, which is all of the mention, and its alias."""
+        path: str | None = None
+        names: tuple[Name, ...] = ()
+        if "/" in token.value or "\\" in token.value:
+            path = token.value
+        else:
+            inner = ClauseReader(tokenize(token.value))
+            if inner.token.is_name:
+                names = inner.dotted("a table")
+            if not inner.at_end or not names:
+                raise self.error("expected a table's name or path in these quotes", token)
+        relation = Relation(None)
+        self._read_alias(relation)
+        name, quoted, metadata = _parts(names, None)
+        alias = relation.alias
+        mention = Mention(
+            changes.span,
+            changes.span,
+            name,
+            quoted,
+            path,
+            metadata,
+            changes=changes,
+            alias=alias.folded if alias is not None else None,
+            alias_span=alias.span if alias is not None else None,
+        )
+        self.mentions.append(mention)
+        select.relations.append(Relation(mention, alias, relation.columns, self.since(changes.span.start)))
 
     def aliased(self, select: Select, relation: Relation) -> None:
         self._read_alias(relation)

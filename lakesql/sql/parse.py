@@ -280,7 +280,6 @@ class _StatementReader(QueryReader):
             body or Span(0, len(self.text)),
             tuple(self.mentions),
             self.placeholders,
-            tuple(self.functions),
             verb or fold(self.tokens[0].text).upper(),
             argument,
             value,

@@ -6,19 +6,15 @@ from lakesql.sql.cursor import as_name
 from lakesql.sql.keywords import JOIN_WORDS, NO_TABLE_ALIAS, QUERY_STARTS, SET_OPERATIONS
 from lakesql.sql.mentions import MentionReader
 from lakesql.sql.outline import Reference, Relation, Select
-from lakesql.sql.statement import TableFunction
-from lakesql.sql.tokens import Token, TokenKind, Tokens
+from lakesql.sql.statement import AtClause, AtKind, ChangesClause
+from lakesql.sql.tokens import Token, TokenKind
 
-OWN_FUNCTIONS = frozenset(("table_changes",))
-"""Table functions that lakesql answers itself; the engine has the others."""
+TABLE_CHANGES = "table_changes"
+"""The table function that lakesql answers itself; the engine has the others."""
 
 
 class RelationReader(MentionReader):
-    """Reads FROM, and notes lakesql's own table functions."""
-
-    def __init__(self, source: Tokens) -> None:
-        super().__init__(source)
-        self.functions: list[TableFunction] = []
+    """Reads FROM."""
 
     def sources(self, select: Select) -> None:
         self._joined(select)
@@ -113,16 +109,36 @@ class RelationReader(MentionReader):
     def _named_factor(self, select: Select, start: int) -> None:
         before = self.index
         names = self.dotted("a table")
+        if self.at("(") and names[-1].folded == TABLE_CHANGES:
+            self._table_changes(select, start)
+            return
         if self.at("("):
-            arguments = self.group(in_call=True)
-            select.conditions += arguments.parts
-            function = names[-1].folded
-            if function in OWN_FUNCTIONS:
-                self.functions.append(TableFunction(function, tuple(p.span.of(self.text) for p in arguments.parts), self.since(start)))
+            select.conditions += self.group(in_call=True).parts
             self.aliased(select, Relation(None, span=self.since(start)))
             return
         self.index = before
         self.table(select)
+
+    def _table_changes(self, select: Select, start: int) -> None:
+        """`table_changes('t', a[, b])`: `t CHANGES FROM a [TO b]`; numbers are versions, texts are times."""
+        self.take()
+        if self.token.kind is not TokenKind.STRING:
+            raise self.error(f"expected a table's name in quotes, found {self.shown()}")
+        name = self.take()
+        self.expect(",", "after the table's name")
+        edges = [self._edge()]
+        if self.accept(","):
+            edges.append(self._edge())
+        if not self.at(")"):
+            raise self.error(f"expected ) after the range, found {self.shown()}", hint="table_changes takes a table, a start and perhaps an end")
+        self.take()
+        span = self.since(start)
+        clause = ChangesClause(edges[0], edges[1] if len(edges) > 1 else None, start_exclusive=False, end_exclusive=False, options=(), span=span)
+        self.named_in_text(select, name, clause)
+
+    def _edge(self) -> AtClause:
+        kind = AtKind.TIMESTAMP if self.token.kind is TokenKind.STRING or self.token.key in ("TIMESTAMP", "DATE") else AtKind.VERSION
+        return self._point(kind, self.token.start)
 
     def _lateral_view(self, select: Select) -> None:
         self.index += 2

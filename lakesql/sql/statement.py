@@ -120,15 +120,6 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class TableFunction:
-    """A call that stands for a table and is lakesql's to answer: name in lower case, arguments as written."""
-
-    name: str
-    args: tuple[str, ...]
-    span: Span
-
-
-@dataclass(frozen=True)
 class Placeholder:
     """A parameter's place. key: its number in text order for `?`, the number or name for the others; style: the character it begins with."""
 
@@ -160,7 +151,6 @@ class Statement:
     body: Span
     mentions: tuple[Mention, ...] = ()
     placeholders: tuple[Placeholder, ...] = ()
-    functions: tuple[TableFunction, ...] = ()
     verb: str = ""
     argument: str | None = None
     value: str | None = None

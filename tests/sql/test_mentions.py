@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lakesql.errors import SqlError
-from lakesql.sql import Mention, parse
+from lakesql.sql import AtKind, Mention, Replacement, parse, render
 
 
 def names(sql: str) -> list[str]:
@@ -147,11 +147,28 @@ def test_options() -> None:
         parse("SELECT * FROM t /*+ OPTIONS('a') */")
 
 
-def test_own_functions() -> None:
-    statement = parse("SELECT * FROM table_changes('t', 1, 2 + 3) c JOIN TABLE_CHANGES('u', 0) ON true, range(1)")
-    assert [(f.name, f.args) for f in statement.functions] == [("table_changes", ("'t'", "1", "2 + 3")), ("table_changes", ("'u'", "0"))]
-    assert statement.functions[0].span.of(statement.text) == "table_changes('t', 1, 2 + 3)"
-    assert statement.mentions == ()
+def test_table_changes() -> None:
+    statement = parse("SELECT * FROM table_changes('t', 1, 2 + 3) c JOIN TABLE_CHANGES('s.\"U\"', '2026-01-31') ON true, table_changes('a/b', 0), range(1)")
+    first, second, third = statement.mentions
+    assert (first.name, first.alias, str(first)) == (("t",), "c", "t")
+    assert first.span.of(statement.text) == first.name_span.of(statement.text) == "table_changes('t', 1, 2 + 3)"
+    assert first.changes is not None
+    assert first.changes.end is not None
+    assert (first.changes.start.text, first.changes.start.kind, first.changes.end.text) == ("1", AtKind.VERSION, "2 + 3")
+    assert (second.name, second.quoted) == (("s", "U"), (False, True))
+    assert second.changes is not None
+    assert (second.changes.start.kind, second.changes.end) == (AtKind.TIMESTAMP, None)
+    assert (third.path, third.own_name) == ("a/b", "b")
+    rendered = render(statement, {m: Replacement(f"__t{n}") for n, m in enumerate(statement.mentions)}).text
+    assert rendered == 'SELECT * FROM __t0 c JOIN __t1 AS "U" ON true, __t2 AS "b", range(1)'
+
+
+@pytest.mark.parametrize(
+    "call", ["table_changes(t, 1)", "table_changes('t')", "table_changes('t', 1, 2, 3)", "table_changes('a b', 1)", "table_changes('', 1)"]
+)
+def test_table_changes_that_cannot_be_read(call: str) -> None:
+    with pytest.raises(SqlError):
+        parse(f"SELECT * FROM {call}")
 
 
 def test_words_that_are_also_columns() -> None:

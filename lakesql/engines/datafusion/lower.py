@@ -25,6 +25,7 @@ from datafusion import functions as f
 from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
+from lakesql.engines.datafusion.row_changes import row_changes
 from lakesql.engines.datafusion.stores import ObjectStores
 from lakesql.engines.decoded import decode, files_schema
 from lakesql.engines.layouts import Footers, Layout, group_by_layout, needs_layouts
@@ -32,6 +33,7 @@ from lakesql.engines.shape import holds_struct, needs_shaping, nulls_inward, pla
 from lakesql.errors import DataFileError, InternalError, MissingFileError, UnsupportedFeatureError
 from lakesql.location import is_local, place
 from lakesql.relation import (
+    AtPositions,
     Batches,
     Beside,
     CastTo,
@@ -49,6 +51,7 @@ from lakesql.relation import (
     Project,
     Relabel,
     Relation,
+    RowChanges,
     Scanned,
     Sum,
     Union,
@@ -126,6 +129,10 @@ class Lowering:
                 return self._union([self.frame(i) for i in inputs])
             case WithoutPositions():
                 return self._without_positions(relation)
+            case AtPositions():
+                return self._at_positions(relation)
+            case RowChanges():
+                return row_changes(self._context, relation, self.frame(relation.input))
             case WithoutKeys():
                 return without_keys(self._context, relation, self.frame)
             case LatestByKey():
@@ -265,11 +272,21 @@ class Lowering:
         if input_.files.num_rows == 1:
             positions = rows.filter(pc.equal(rows.column("path"), input_.files.column("path")[0])).select(["position"]).rename_columns([_POSITION])
             return without_positions(self._context, self._files(input_), self._table(positions), {node.row_index: _POSITION})
-        paths = pc.dictionary_encode(rows.column("path")).combine_chunks()
-        names = pa.array([engine_name(p) for p in paths.dictionary.to_pylist()], pa.string())
-        known = pa.table({_FILE: pa.DictionaryArray.from_arrays(paths.indices, names).cast(pa.string()), _POSITION: rows.column("position")})
-        joined = without_positions(self._context, self._files(input_, key=_KEY), self._table(known), {_KEY: _FILE, node.row_index: _POSITION})
+        joined = without_positions(self._context, self._files(input_, key=_KEY), self._table(_by_engine_name(rows)), {_KEY: _FILE, node.row_index: _POSITION})
         return _ordered(joined, files_schema(input_).names)
+
+    def _at_positions(self, node: AtPositions) -> DataFrame:
+        """The positions stand on the left, where a hash join builds its table."""
+        rows = _conforming(node.positions.load(), node.positions.schema)
+        told = rows.schema.names[2:]
+        if isinstance(node.input, Files):
+            frame, key, names = self._files(node.input, key=_KEY), _KEY, files_schema(node.input).names
+            rows = _by_engine_name(rows)
+        else:
+            frame, key = self.frame(node.input), node.file_path
+            names, rows = frame.schema().names, rows.rename_columns([_FILE, _POSITION, *told])
+        joined = self._table(rows).join(frame, how="inner", left_on=[_FILE, _POSITION], right_on=[key, node.row_index])
+        return _ordered(joined, [*names, *told])
 
     # Rows in memory ------------------------------------------------------------------------------------------------------------------------------
 
@@ -346,6 +363,14 @@ def _blank(count: int) -> list[pa.RecordBatch]:
     whole = pa.record_batch({_FILE: pa.nulls(min(count, _BLANK_ROWS))})
     times, rest = divmod(count, _BLANK_ROWS)
     return [whole] * times + ([whole.slice(0, rest)] if rest or not times else [])
+
+
+def _by_engine_name(rows: pa.Table) -> pa.Table:
+    """Positions in files, whose first two columns are `path` and `position`, with the names that the engine has for the files, and under our own names."""
+    paths = pc.dictionary_encode(rows.column("path")).combine_chunks()
+    names = pa.array([engine_name(p) for p in paths.dictionary.to_pylist()], pa.string())
+    known = pa.DictionaryArray.from_arrays(paths.indices, names).cast(pa.string())
+    return rows.set_column(0, "path", known).rename_columns([_FILE, _POSITION, *rows.schema.names[2:]])
 
 
 def common_prefix(paths: Sequence[str]) -> str | None:

@@ -24,7 +24,22 @@ from lakesql.formats.delta.deletion_vectors import DvDescriptor
 from lakesql.formats.delta.features import Features
 from lakesql.formats.delta.schema import ColumnInfo, ColumnMapping, TableSchema
 from lakesql.formats.delta.variants import as_text
-from lakesql.relation import Batches, Col, ColumnMatch, Expression, Files, FirstNonNull, Project, Relabel, Relation, Sum, Union, Value, WithoutPositions
+from lakesql.relation import (
+    AtPositions,
+    Batches,
+    Col,
+    ColumnMatch,
+    Expression,
+    Files,
+    FirstNonNull,
+    Project,
+    Relabel,
+    Relation,
+    Sum,
+    Union,
+    Value,
+    WithoutPositions,
+)
 
 FILE_PATH, ROW_INDEX, ROW_ID, ROW_COMMIT_VERSION = "_file_path", "_file_row_index", "_row_id", "_row_commit_version"
 HIDDEN = pa.schema([(FILE_PATH, pa.string()), (ROW_INDEX, pa.int64()), (ROW_ID, pa.int64()), (ROW_COMMIT_VERSION, pa.int64())])
@@ -37,12 +52,18 @@ Decode = Callable[[DvDescriptor, int | None], np.ndarray]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a relation is made for: the table's schema and features, which columns are partition columns, and the wanted columns by their logical names."""
+    """What a relation is made for: the table's schema and features, which columns are partition columns, and the wanted columns by their logical names.
+
+    given: wanted columns that are no table's but come with the files: a constant each, or what is said of positions. held: wanted columns that the files hold
+    beside the table's, such as the change type in change files.
+    """
 
     schema: TableSchema
     features: Features
     partition_columns: frozenset[str]
     columns: tuple[str, ...]
+    given: frozenset[str] = frozenset()
+    held: pa.Schema = pa.schema([])  # noqa: RUF009 (a schema never changes)
 
     @property
     def infos(self) -> dict[str, ColumnInfo]:
@@ -78,6 +99,23 @@ def relation_of(layout: Layout, files: pa.Table, constants: pa.Table, decode: De
             mask = pa.array(chosen)
             inputs.append(_rows(layout, names, files.filter(mask), constants.filter(mask) if constants.num_columns else constants, has_vectors, decode))
     return inputs[0] if len(inputs) == 1 else Union(tuple(inputs))
+
+
+def rows_at(layout: Layout, files: pa.Table, constants: pa.Table, positions: Callable[[str], Batches], told: str) -> Relation:
+    """Of the rows of `files`, whatever their deletion vectors, those at some positions, with `layout.columns` in that order.
+
+    positions: given the name of its third column, which is what is given for the column `told`, the `positions` of AtPositions.
+    """
+    names = _Names(layout, constants)
+    source = Files(
+        files=files.select(["path", "size_bytes"]),
+        schema=names.file_schema,
+        match=ColumnMatch.BY_ID if layout.features.column_mapping is ColumnMapping.ID else ColumnMatch.BY_NAME,
+        constants=names.constants(files, constants),
+        file_path=names.path,
+        row_index=names.index,
+    )
+    return names.project(AtPositions(source, positions(names.given(told)), names.path, names.index))
 
 
 def _rows(layout: Layout, names: _Names, files: pa.Table, constants: pa.Table, has_vectors: bool, decode: Decode) -> Relation:
@@ -133,9 +171,11 @@ class _Names:
         physical = {f.name: f for f in layout.schema.physical}
         fields = [as_text(physical[infos[n].physical_name]) for n in stored]
         fields += [pa.field(n, pa.int64()) for n in self._materialized() if n not in {f.name for f in fields}]
+        fields += list(layout.held)
         self.file_schema = pa.schema(fields)
         taken = {f.name.lower() for f in fields}
         self._partitions = {n: _fresh(f"partition {n}", taken) for n in infos if n in layout.partition_columns}
+        self._partitions |= {n: _fresh(f"given {n}", taken) for n in layout.columns if n in layout.given}
         self._base_row_id = _fresh("base row id", taken)
         self._commit_version = _fresh("row commit version", taken)
         self.path = _fresh("file path", taken)
@@ -144,23 +184,29 @@ class _Names:
 
     def constants(self, files: pa.Table, constants: pa.Table) -> pa.Table | None:
         """The per-file constants that the projection needs."""
-        columns = {name: constants[logical] for logical, name in self._partitions.items()}
+        columns = {name: constants[logical] for logical, name in self._partitions.items() if logical in constants.column_names}
         if ROW_ID in self.hidden:
             columns[self._base_row_id] = files["base_row_id"]
         if ROW_COMMIT_VERSION in self.hidden:
             columns[self._commit_version] = files["row_commit_version"]
         return pa.table(columns) if columns else None
 
+    def given(self, name: str) -> str:
+        """What the input calls a column of `layout.given`."""
+        return self._partitions[name]
+
     def project(self, input_: Relation) -> Relation:
         """The wanted columns under their logical names."""
         return Project(input_, self._layout.columns, tuple(self._expression(n) for n in self._layout.columns))
 
     def _expression(self, name: str) -> Expression:
+        if name in self._partitions:
+            return Col(self._partitions[name])
+        if name in self._layout.held.names:
+            return Col(name)
         info = self._layout.infos.get(name)
         if info is None:
             return self._hidden_expression(name)
-        if name in self._partitions:
-            return Col(self._partitions[name])
         if info.void:
             return Value(pa.scalar(None, info.logical_type))
         logical = as_text(self._layout.schema.logical.field(self._layout.schema.logical.get_field_index(name))).type

@@ -64,12 +64,19 @@ class Source:
 
 def scan(source: Source, files: Selection, request: ScanRequest, log_files: int) -> FileSet:
     """The files that may hold wanted rows, with everything that is known of them."""
-    verdict = None
-    kept = files
-    if request.prune and request.predicates:
-        candidates = _Candidates(source, files, _wanted(source, request.predicates))
-        verdict = prune(candidates, request.predicates, partition_columns=frozenset((p.name,) for p in source.partitions))
-        kept = files.narrow(verdict.keep)
+    candidates = FileCandidates(source, files, wanted_statistics(source, request.predicates))
+    verdict = prune(candidates, request.predicates, partition_columns=partition_paths(source)) if request.prune and request.predicates else None
+    return file_set(source, files, verdict, request, log_files)
+
+
+def partition_paths(source: Source) -> frozenset[ColumnPath]:
+    """The partition columns, as pruning names them."""
+    return frozenset((p.name,) for p in source.partitions)
+
+
+def file_set(source: Source, files: Selection, verdict: Verdict | None, request: ScanRequest, log_files: int) -> FileSet:
+    """What is known of the files that the verdict keeps; None keeps all."""
+    kept = files if verdict is None else files.narrow(verdict.keep)
     paths = places(source, kept)
     rows, sizes = physical_rows(kept), kept.column("size")
     live = _live(rows, deleted_rows(kept))
@@ -94,7 +101,7 @@ def scan(source: Source, files: Selection, request: ScanRequest, log_files: int)
     )
 
 
-class _Candidates:
+class FileCandidates:
     """Files as pruning asks for them."""
 
     def __init__(self, source: Source, files: Selection, together: Sequence[Column]) -> None:
@@ -120,12 +127,12 @@ class _Candidates:
             return Bounds(unknown, unknown, found.null_count, found.row_count, null_count_exact=found.null_count_exact)
         return found
 
-    def narrow(self, mask: npt.NDArray[np.bool_]) -> _Candidates:
+    def narrow(self, mask: npt.NDArray[np.bool_]) -> FileCandidates:
         """See pruning.Narrowable."""
-        return _Candidates(self._source, self._files.narrow(mask), self._together)
+        return FileCandidates(self._source, self._files.narrow(mask), self._together)
 
 
-def _wanted(source: Source, predicates: Sequence[Predicate]) -> list[Column]:
+def wanted_statistics(source: Source, predicates: Sequence[Predicate]) -> list[Column]:
     """The columns of statistics that the predicates will ask for."""
     paths = sorted({path for predicate in predicates for path in columns_of(predicate)})
     columns = [source.column(path) for path in paths if source.partition(path[0]) is None]

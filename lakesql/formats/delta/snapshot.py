@@ -97,7 +97,7 @@ class DeltaSnapshot:
         """See Snapshot."""
         self._check_columns(columns)
         layout = Layout(self.table_schema, self.features, frozenset(p.name for p in self.partitions), tuple(columns))
-        return relation_of(layout, files.files, files.constants, self._decode)
+        return relation_of(layout, files.files, files.constants, self.decode)
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: why a data file or deletion vector that this version needs is not there."""
@@ -106,7 +106,7 @@ class DeltaSnapshot:
         if not inside and not self._place.moved.is_used:
             return error
         latest = self._place.states.at(None).version
-        removed = removed_in(self._place.states, self._named(error.path), version, latest)
+        removed = removed_in(self._place.states, self.named(error.path), version, latest)
         if removed is not None:
             return ExpiredVersionError(
                 f"data files of version {version} are gone (vacuumed): {error.path} left the table in version {removed} and has been deleted since",
@@ -117,7 +117,7 @@ class DeltaSnapshot:
             hint = "the file lies outside the table's folder, as those of a shallow clone's source do: VACUUM of the source deletes files that the clone needs"
         return MissingFileError(f"a data file that the log names is missing: {error.path} (version {version} of {location})", path=error.path, hint=hint)
 
-    def _named(self, path: str) -> str:
+    def named(self, path: str) -> str:
         """The normal form of a file's path as `paths.py` has it."""
         return self._place.moved.named(path).removeprefix(f"{self._place.location}/")
 
@@ -136,7 +136,8 @@ class DeltaSnapshot:
                     hint="tables have row ids from the version on where delta.enableRowTracking is true",
                 )
 
-    def _decode(self, vector: DvDescriptor, physical_rows: int | None) -> np.ndarray:
+    def decode(self, vector: DvDescriptor, physical_rows: int | None) -> np.ndarray:
+        """The positions that a deletion vector of this table deletes."""
         return decode(vector, table_root=self._place.location, storage=self._place.states.storage, physical_rows=physical_rows, resolve=self._place.moved.place)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from lakesql.changes import ChangesRequest, Edge
 from lakesql.errors import ConfigError, NoSuchVersionError, UnknownTableError, did_you_mean
+from lakesql.formats.delta.change_feed import DeltaChanges
+from lakesql.formats.delta.change_range import Bounds
 from lakesql.formats.delta.metadata import METADATA
 from lakesql.formats.delta.moved import Moved
 from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
@@ -41,6 +44,13 @@ class DeltaTable:
                 latest = self._at(None)
                 return self._at(self._place.timeline.version_at(at, latest.state.version, latest.features))
 
+    def changes(self, request: ChangesRequest) -> DeltaChanges:
+        """See Table."""
+        latest = self._at(None)
+        bounds = Bounds(self._place.states.storage, self._place.states.log, self._place.timeline, latest.state.version, latest.features)
+        versions = bounds.resolve(request, self._edge(request.start), self._edge(request.end))
+        return DeltaChanges(latest if versions.last < versions.first else self._at(versions.last), latest, versions, request)
+
     def view(self, name: str) -> None:
         """See table.Table: Delta tables hold no others."""
         return
@@ -60,6 +70,9 @@ class DeltaTable:
     def _at(self, version: int | None) -> DeltaSnapshot:
         state = self._place.states.at(version)
         return self._snapshots.get(id(state), lambda: DeltaSnapshot(self._place, state))
+
+    def _edge(self, edge: Edge | None) -> int | None:
+        return self._number(edge.at) if edge is not None and isinstance(edge.at, AtVersion) else None
 
     def _number(self, at: AtVersion) -> int:
         if re.fullmatch(r"\d{1,19}", at.text.strip()):

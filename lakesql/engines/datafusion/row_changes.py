@@ -1,0 +1,55 @@
+"""Change feeds: the difference of rows taken away and rows added.
+
+RowChanges      a hash aggregation over all columns, whose groups are what is left of equal rows; then windows over what is left alone, to pair updates
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from datafusion import DataFrame, SessionContext
+
+from lakesql.engines.datafusion.merge import grouping, over, quoted
+from lakesql.relation import RowChanges
+
+_BALANCE, _COPIES = "__lakesql_balance", "__lakesql_copies"
+_TAKEN, _ADDED = "__lakesql_taken", "__lakesql_added"
+
+
+def row_changes(context: SessionContext, node: RowChanges, rows: DataFrame) -> DataFrame:
+    """See relation.RowChanges."""
+    left = _left_over(context, node, rows)
+    return _paired(context, node, left) if node.key else left
+
+
+def _left_over(context: SessionContext, node: RowChanges, rows: DataFrame) -> DataFrame:
+    schema: pa.Schema = rows.schema()
+    change = quoted(node.change)
+    compared = (*node.columns, *node.within)
+    # The engine groups 0.0 with -0.0 unless their inverses are looked at too, and gives 0.0 for either.
+    values = {n: f"first_value({quoted(n)})" if pa.types.is_floating(schema.field(n).type) else quoted(n) for n in compared}
+    selected = [f"{value} AS {quoted(n)}" for n, value in values.items()]
+    selected.append(f"sum(CASE WHEN {change} = 'insert' THEN 1 ELSE -1 END) AS {_BALANCE}")
+    for number, name in enumerate(node.carried):
+        for side in ("insert", "delete"):
+            selected.append(f"max({quoted(name)}) FILTER (WHERE {change} = '{side}') AS __lakesql_{side}_{number}")
+    groups = f"SELECT {', '.join(selected)} FROM {{rows}} GROUP BY {', '.join(grouping(compared, schema)) or 'true'}"
+    outputs = [quoted(n) for n in node.columns]
+    outputs.append(f"CASE WHEN {_BALANCE} > 0 THEN 'insert' ELSE 'delete' END AS {change}")
+    outputs += [quoted(n) for n in node.within]
+    for number, name in enumerate(node.carried):
+        outputs.append(f"CASE WHEN {_BALANCE} > 0 THEN __lakesql_insert_{number} ELSE __lakesql_delete_{number} END AS {quoted(name)}")
+    names = ", ".join(quoted(n) for n in (*node.columns, node.change, *node.within, *node.carried))
+    copies = f"SELECT {', '.join(outputs)}, unnest(range(0, abs({_BALANCE}))) AS {_COPIES} FROM ({groups}) WHERE {_BALANCE} <> 0"
+    return over(context, f"SELECT {names} FROM ({copies})", {"rows": rows})
+
+
+def _paired(context: SessionContext, node: RowChanges, rows: DataFrame) -> DataFrame:
+    schema: pa.Schema = rows.schema()
+    change = quoted(node.change)
+    window = f"OVER (PARTITION BY {', '.join(grouping((*node.within, *node.key), schema))})"
+    counts = ", ".join(f"sum(CASE WHEN {change} = '{word}' THEN 1 ELSE 0 END) {window} AS {name}" for word, name in (("delete", _TAKEN), ("insert", _ADDED)))
+    whole = " AND ".join([f"{_TAKEN} = 1", f"{_ADDED} = 1", *(f"{quoted(k)} IS NOT NULL" for k in node.key)])
+    image = f"CASE {change} WHEN 'delete' THEN 'update_preimage' ELSE 'update_postimage' END"
+    words = {node.change: f"CASE WHEN {whole} THEN {image} ELSE {change} END AS {change}"}
+    outputs = ", ".join(words.get(n, quoted(n)) for n in schema.names)
+    return over(context, f"SELECT {outputs} FROM (SELECT *, {counts} FROM {{rows}})", {"rows": rows})
