@@ -66,11 +66,11 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
     """One row per column: its name, type, whether it may be null, and a comment where the table has one."""
     mention = _mention(statement)
     table, metadata = session.table_of(mention)
-    at = session.at_of(mention, parameters, table)
-    if metadata is not None:
-        schema, pinned = table.metadata(metadata, at).schema, tuple[PinnedSnapshot, ...]()
+    feed = session.changes_of(mention, table, metadata, parameters)
+    if metadata is not None and feed is None:
+        schema, pinned = table.metadata(metadata, session.at_of(mention, parameters, table)).schema, tuple[PinnedSnapshot, ...]()
     else:
-        snapshot = table.snapshot(at)
+        snapshot = feed or table.snapshot(session.at_of(mention, parameters, table))
         schema = snapshot.schema
         pinned = (PinnedSnapshot(str(mention), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),)
     rows = pa.table(
@@ -87,6 +87,8 @@ def _describe(session: Session, statement: sql.Statement, parameters: Mapping[st
 
 def _history(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     mention = _mention(statement)
+    if mention.changes is not None:
+        raise SqlError("DESCRIBE HISTORY is about all commits; it takes no range of changes", sql=statement.text)
     table, _ = session.table_of(mention)
     relation = table.metadata("history", session.at_of(mention, parameters, table))
     rows = relation.load()

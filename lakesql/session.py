@@ -55,7 +55,9 @@ CHANGES = "changes"
 
 @dataclass(frozen=True)
 class _Source:
-    """A mention of a statement, resolved. engine_name: what the engine's text calls it; snapshot: None for a metadata table, whose rows are `relation`."""
+    """A mention of a statement, resolved. engine_name: what the engine's text calls it; snapshot: None for a metadata table, whose rows are `relation`; is_feed:
+    it is a range of changes.
+    """
 
     mention: sql.Mention
     engine_name: str
@@ -63,6 +65,7 @@ class _Source:
     schema: pa.Schema
     snapshot: Snapshot | None = None
     relation: Relation | None = None
+    is_feed: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,9 +319,9 @@ class Session:
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
             table, inside, metadata = self._named(mention, pinned.entries)
-            if mention.changes is not None or metadata == CHANGES:
-                snapshot = self._changes(mention, table, metadata, parameters)
-                return _Source(mention, name, table, _visible(snapshot, used), snapshot=snapshot)
+            feed = self.changes_of(mention, table, metadata, parameters)
+            if feed is not None:
+                return _Source(mention, name, table, _visible(feed, used), snapshot=feed, is_feed=True)
             at = self.at_of(mention, parameters, table)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
@@ -328,21 +331,25 @@ class Session:
             pinned.snapshots[key] = snapshot
         return _Source(mention, name, table, _visible(snapshot, used), snapshot=snapshot)
 
-    def _changes(self, mention: sql.Mention, table: Table, metadata: str | None, parameters: Mapping[str, Any]) -> Snapshot:
-        """A mention of a range of changes: `t CHANGES ...`, or `"t$changes"` for as far back as they go."""
-        if metadata not in (None, CHANGES):
-            raise SqlError(f'"${metadata}" is a metadata table, which has no changes')
+    def changes_of(self, mention: sql.Mention, table: Table, metadata: str | None, parameters: Mapping[str, Any]) -> Snapshot | None:
+        """The changes that a mention asks for: `t CHANGES ...`, or `"t$changes"` for as far back as they go; None where it asks for none.
+
+        table, metadata: as table_of has them. Raises SqlError, NoSuchVersionError, ExpiredVersionError, and NotSupportedError for a format without feeds.
+        """
+        whole = metadata is not None and metadata.lower() == CHANGES
+        if mention.changes is None and not whole:
+            return None
+        if mention.changes is not None and metadata is not None:
+            raise SqlError(f'"{mention}" has no changes: it is itself a table of metadata or of changes')
         read = getattr(table, "changes", None)
         if read is None:
-            raise NotSupportedError(f"changes of {table.format} tables are not read yet", hint="VERSION AS OF reads a table before and after them")
+            raise NotSupportedError(f"changes of {table.format} tables are not read yet", hint="VERSION AS OF reads the table before and after them")
         clause = mention.changes
-        if clause is None:
-            end = None if mention.at is None else changes.Edge(self._point(mention.at, parameters))
-            request = changes.request_of(None, end, ())
-        else:
-            start = changes.Edge(self._point(clause.start, parameters), clause.start_exclusive)
-            end = None if clause.end is None else changes.Edge(self._point(clause.end, parameters), clause.end_exclusive)
-            request = changes.request_of(start, end, clause.options)
+        last = mention.at if clause is None else clause.end
+        until = self._as_of if last is None else self._point(last, parameters)
+        end = None if until is None or isinstance(until, Latest) else changes.Edge(until, clause is not None and clause.end_exclusive)
+        start = None if clause is None else changes.Edge(self._point(clause.start, parameters), clause.start_exclusive)
+        request = changes.request_of(start, end, () if clause is None else clause.options)
         found: Snapshot = read(request)
         return found
 
@@ -527,7 +534,7 @@ def _whole(relation: Relation, columns: Sequence[str], schema: pa.Schema) -> Rel
 
 def _is_state(sources: Sequence[_Source]) -> bool:
     """Whether all that a statement reads are tables at some state: neither metadata tables nor changes, which are put together anew each time."""
-    return all(s.snapshot is not None and s.mention.changes is None and s.mention.metadata != CHANGES for s in sources)
+    return all(s.snapshot is not None and not s.is_feed for s in sources)
 
 
 def _pinned(source: _Source) -> PinnedSnapshot:

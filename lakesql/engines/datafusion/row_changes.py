@@ -25,14 +25,16 @@ def _left_over(context: SessionContext, node: RowChanges, rows: DataFrame) -> Da
     schema: pa.Schema = rows.schema()
     change = quoted(node.change)
     compared = (*node.columns, *node.within)
-    # The engine groups 0.0 with -0.0 unless their inverses are looked at too, and gives 0.0 for either.
-    values = {n: f"first_value({quoted(n)})" if pa.types.is_floating(schema.field(n).type) else quoted(n) for n in compared}
-    selected = [f"{value} AS {quoted(n)}" for n, value in values.items()]
+    # The engine groups 0.0 with -0.0, and gives 0.0 for either; their inverses differ, but are seen only where they come from below the grouping.
+    floats = [n for n in compared if pa.types.is_floating(schema.field(n).type)]
+    inverses = "".join(f", (1.0 / {quoted(n)}) AS __lakesql_inverse_{number}" for number, n in enumerate(floats))
+    selected = [f"first_value({quoted(n)}) AS {quoted(n)}" if n in floats else quoted(n) for n in compared]
     selected.append(f"sum(CASE WHEN {change} = 'insert' THEN 1 ELSE -1 END) AS {_BALANCE}")
     for number, name in enumerate(node.carried):
         for side in ("insert", "delete"):
             selected.append(f"max({quoted(name)}) FILTER (WHERE {change} = '{side}') AS __lakesql_{side}_{number}")
-    groups = f"SELECT {', '.join(selected)} FROM {{rows}} GROUP BY {', '.join(grouping(compared, schema)) or 'true'}"
+    grouped = [*(quoted(n) for n in compared), *(f"__lakesql_inverse_{number}" for number in range(len(floats)))]
+    groups = f"SELECT {', '.join(selected)} FROM (SELECT *{inverses} FROM {{rows}}) GROUP BY {', '.join(grouped) or 'true'}"
     outputs = [quoted(n) for n in node.columns]
     outputs.append(f"CASE WHEN {_BALANCE} > 0 THEN 'insert' ELSE 'delete' END AS {change}")
     outputs += [quoted(n) for n in node.within]

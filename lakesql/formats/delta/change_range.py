@@ -54,14 +54,12 @@ class Bounds:
         """
         start = self._start(request.start, first)
         end = self._end(request.end, last)
-        if start > end + 1:
-            asked = f"{_text(request.start)} to {_text(request.end)}"
-            if isinstance(request.start and request.start.at, AtTime) and start <= self._latest:
-                return self._listed(start, start - 1)  # both instants lie between two commits
+        if _is_reversed(request, start, end):
             raise NoSuchVersionError(
-                f"no changes from {asked}: the range ends at version {end}, before it begins at {start}", hint="give the lower bound first"
+                f"no changes from {_text(request.start)} to {_text(request.end)}: the range ends at version {end}, before it begins at {start}",
+                hint="give the lower bound first",
             )
-        return self._listed(start, end)
+        return self._listed(start, max(end, start - 1))
 
     def _start(self, edge: Edge | None, number: int | None) -> int:
         if edge is None:
@@ -123,6 +121,14 @@ class Bounds:
         return MetadataError(
             f"commit {version} is missing: {self._log} has later commits but no {version:020}.json", hint="the log was copied in part or a file was deleted"
         )
+
+
+def _is_reversed(request: ChangesRequest, start: int, end: int) -> bool:
+    """Whether the bounds, taken as if none were exclusive, are in the wrong order."""
+    first, last = request.start, request.end
+    if first is not None and last is not None and isinstance(first.at, AtTime) and isinstance(last.at, AtTime):
+        return first.at.instant_us > last.at.instant_us
+    return start - (first is not None and first.exclusive) > end + (last is not None and last.exclusive)
 
 
 def _text(edge: Edge | None) -> str:
