@@ -2,7 +2,8 @@
 
     1. parse     sql.parse                 text -> Statement: kind, table mentions, placeholders
     2. resolve   catalogs.Catalogs         mention -> Table
-    3. open      Table.snapshot            Table + AS OF -> Snapshot (pinned: one version per table and statement), or the relation of a metadata table
+    3. open      Table.snapshot            Table + AS OF -> Snapshot (pinned: one version per table and statement), or the relation of a metadata table;
+                Table.changes         Table + CHANGES -> Snapshot of the rows of a range of changes
        render    sql.render                Statement + schemas -> the engine's text
     4. bind      Engine.bind               text + schemas -> per table: columns, predicates
     5. scan      Snapshot.scan             Snapshot + columns + predicates -> FileSet (pruned)
@@ -55,8 +56,8 @@ CHANGES = "changes"
 
 @dataclass(frozen=True)
 class _Source:
-    """A mention of a statement, resolved. engine_name: what the engine's text calls it; snapshot: None for a metadata table, whose rows are `relation`; is_feed:
-    it is a range of changes.
+    """A mention of a statement, resolved. engine_name: what the engine's text calls it; snapshot: None for a metadata table, whose rows are `relation`.
+    is_feed: it is a range of changes.
     """
 
     mention: sql.Mention
