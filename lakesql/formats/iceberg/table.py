@@ -10,8 +10,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from lakesql.changes import ChangesRequest
 from lakesql.errors import ConfigError, NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.iceberg import metadata_file
+from lakesql.formats.iceberg.change_feed import IcebergChanges
+from lakesql.formats.iceberg.change_range import resolve
 from lakesql.formats.iceberg.manifest import manifests_of
 from lakesql.formats.iceberg.metadata import TableMetadata, parse_metadata
 from lakesql.formats.iceberg.metadata_tables import METADATA_TABLES
@@ -66,6 +69,12 @@ class IcebergTable:
     def snapshot(self, at: At) -> IcebergSnapshot:
         """See Table."""
         return self.at(self.current_metadata(), at)
+
+    def changes(self, request: ChangesRequest) -> IcebergChanges:
+        """See Table."""
+        metadata = self.current_metadata()
+        chosen, end = resolve(metadata, request)
+        return IcebergChanges(metadata, chosen, end, request, lambda choice: self.of(metadata, choice))
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
