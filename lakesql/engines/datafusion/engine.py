@@ -100,7 +100,7 @@ class DataFusionEngine:
             def look_again() -> list[str]:
                 return [line for paths, sizes in required for line in require(self._storage, paths, sizes)]
 
-            return PlannedFrame(frame, plain(frame.schema()), suspects, look_again, repeatable=lowering.bytes_held <= _KEPT_BYTES)
+            return PlannedFrame(frame, plain(frame.schema()), suspects, look_again, repeatable=lowering.bytes_held <= _KEPT_BYTES and not lowering.borrows)
 
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
         return self.prepare(sql, relations, bound, parameters).run()

@@ -82,7 +82,8 @@ class Lowering:
 
     stores: where files are, as the context knows it. suspects: receives a line for each file whose size is not what metadata says: no error yet,
     but the first thing to know if one cannot be read. fields_are_read: the statement reaches into structs. required: the paths that were looked for, with the
-    sizes that metadata promises; bytes_held: what the frames keep in memory.
+    sizes that metadata promises; bytes_held: what the frames keep in memory; borrows: files are reached by options
+    that were lent for this statement.
 
     Row positions and file names come from the source alone: `file_row_index()` above a filter cannot be evaluated, and filters are pushed below it. Either the
     optimiser moves it down again (its leaf rules; asks_source says that they are needed), or filters must be kept above (merge.unfiltered), and the source
@@ -110,6 +111,7 @@ class Lowering:
         self.asks_source = False
         self.required: list[tuple[Sequence[str], Sequence[int | None]]] = []
         self.bytes_held = 0
+        self.borrows = False
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation's rows, lazily. Checks that data files are there; Batches are loaded here."""
@@ -255,7 +257,9 @@ class Lowering:
         return scan
 
     def _scan(self, paths: Sequence[str], schema: pa.Schema) -> DataFrame:
-        return self._scans.files(self._stores.urls(self._stores.root(paths[0]), paths), as_views(schema))
+        root = self._stores.root(paths[0])
+        self.borrows = self.borrows or root not in ("", place(paths[0]).store)
+        return self._scans.files(self._stores.urls(root, paths), as_views(schema))
 
     def _require(self, paths: Sequence[str], expected: Sequence[int | None]) -> None:
         self.required.append((paths, expected))
