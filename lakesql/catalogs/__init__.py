@@ -65,6 +65,7 @@ class Catalogs:
         self._names: Recent[tuple[str, ...], TableEntry] = Recent()
         self._formats: Recent[str, str] = Recent()
         self._open: OrderedDict[tuple[object, ...], Table] = OrderedDict()
+        self._places: dict[str, str] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -118,7 +119,17 @@ class Catalogs:
         entry = self._names.get(tuple(parts), lambda: self.find(parts), lambda found: is_local(found.location) or bool(found.identity))
         if entry.identity:
             entry = seen.setdefault(entry.identity, entry)
+            self._moved(entry)
         return self._opened(entry.location, entry.format, entry.options)
+
+    def _moved(self, entry: TableEntry) -> None:
+        """Lets go of what is held of a table where it was before: it is not asked for there again."""
+        with self._lock:
+            before = self._places.get(entry.identity)
+            self._places[entry.identity] = entry.location
+            if before is not None and before != entry.location:
+                for key in [k for k in self._open if k[0] == before]:
+                    del self._open[key]
 
     def resolve_within(self, parts: Sequence[str], seen: dict[str, TableEntry]) -> tuple[Table, tuple[str, ...]]:
         """The table a name means, and what of the name is about something inside it: (`db.t`, `snapshots`) of `db.t.snapshots`.

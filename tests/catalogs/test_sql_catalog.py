@@ -63,6 +63,7 @@ def test_commits_between_two_statements_are_seen(lake: Any, books: Any) -> None:
         assert asked(lake, "SELECT count(*), max(id) FROM prod.shop.Orders") == [(total, total - 1)]
         table.append(rows(2, total))
     assert asked(lake, "SELECT count(*) FROM prod.shop.Orders.snapshots") == [(4,)]
+    assert len(lake.session.catalogs._open) == 1, "states that were are let go"
     first = asked(lake, 'SELECT snapshot_id FROM "shop"."Orders$snapshots" ORDER BY committed_at LIMIT 1')[0][0]
     assert asked(lake, f"SELECT count(*) FROM prod.shop.Orders VERSION AS OF {first}") == [(3,)]
 
