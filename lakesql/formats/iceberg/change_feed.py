@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ from lakesql.formats.iceberg.travel import Choice
 from lakesql.predicate import Predicate, columns_of
 from lakesql.pruning import Bounds, TableBounds, prune
 from lakesql.relation import Batches, Col, Project, Relation, Union, Value
-from lakesql.table import FileSet, ScanReport, ScanRequest
+from lakesql.table import Drop, FileSet, ScanReport, ScanRequest
 
 _REPLACE, _APPEND = "replace", "append"
 _MILLISECOND_US = 1000
@@ -57,12 +58,13 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Side:
-    """Files of one snapshot whose rows came or went."""
+    """Files of one snapshot whose rows came or went. drops: those that predicates left out."""
 
     step: _Step
     snapshot: IcebergSnapshot
     files: IcebergFiles
     word: str
+    drops: Callable[[], list[Drop]] = field(default=list, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,8 @@ class IcebergChanges:
             sides += found
             total += changed
             metadata_files += read
-        together = [s for s in sides if s.files.files.num_rows]
-        open_ = _open(together, whole=self._request.mode is not Mode.RAW)
-        return _file_set(together, open_, total, metadata_files)
+        kept = [s for s in sides if s.files.files.num_rows]
+        return _file_set(kept, _open(kept), total, metadata_files, lambda limit: [d for s in sides for d in s.drops()][:limit])
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""
@@ -205,12 +206,19 @@ def _sides(step: _Step, columns: tuple[str, ...], predicates: tuple[Predicate, .
         sides = [(step.before, before, gone, DELETE), (step.after, after, new, INSERT)]
     found = []
     for snapshot, files, mask, word in sides:
-        wanted = pc.filter(files.files["path"], pa.array(mask))
         if prune and predicates:
-            files = snapshot.scan(ScanRequest(columns, predicates))
-            mask = np.asarray(pc.is_in(files.files["path"], value_set=wanted.combine_chunks()))
-        found.append(_Side(step, snapshot, narrowed(files, mask), word))
+            wanted = pc.filter(files.files["path"], pa.array(mask)).combine_chunks()
+            pruned = snapshot.scan(ScanRequest(columns, predicates))
+            left = np.asarray(pc.is_in(pruned.files["path"], value_set=wanted))
+            found.append(_Side(step, snapshot, narrowed(pruned, left), word, partial(_drops, pruned, frozenset(wanted.to_pylist()))))
+        else:
+            found.append(_Side(step, snapshot, narrowed(files, mask), word))
     return found, sum(int(m.sum()) for _, _, m, _ in sides), sum(f.report.metadata_files for _, f, _, _ in sides)
+
+
+def _drops(files: IcebergFiles, wanted: frozenset[str]) -> list[Drop]:
+    """What was left out of these files."""
+    return [d for d in files.report.drops(None) if d.path in wanted]
 
 
 def _of_versions(steps: list[_Step], request: ScanRequest) -> list[_Step]:
@@ -223,7 +231,7 @@ def _of_versions(steps: list[_Step], request: ScanRequest) -> list[_Step]:
     return [s for s, k in zip(steps, keep.tolist(), strict=True) if k]
 
 
-def _open(sides: list[_Side], *, whole: bool) -> frozenset[int]:
+def _open(sides: list[_Side]) -> frozenset[int]:
     """The snapshots in which rows both came and went."""
     words: dict[int, set[str]] = {}
     for side in sides:
@@ -231,7 +239,7 @@ def _open(sides: list[_Side], *, whole: bool) -> frozenset[int]:
     return frozenset(id_ for id_, found in words.items() if len(found) > 1)
 
 
-def _file_set(sides: list[_Side], open_: frozenset[int], total: int, metadata_files: int) -> ChangeFiles:
+def _file_set(sides: list[_Side], open_: frozenset[int], total: int, metadata_files: int, drops: Callable[[int | None], list[Drop]]) -> ChangeFiles:
     schema = pa.schema([("path", pa.string()), ("size_bytes", pa.int64())])
     files = pa.concat_tables([schema.empty_table(), *(s.files.files.select(schema.names).cast(schema) for s in sides)])
     nothing = pa.nulls(0, pa.int64())
@@ -253,6 +261,7 @@ def _file_set(sides: list[_Side], open_: frozenset[int], total: int, metadata_fi
             kept_bytes=None if files["size_bytes"].null_count else pc.sum(files["size_bytes"]).as_py() or 0,
             kept_rows=None if rows.null_count else pc.sum(rows).as_py() or 0,
             scope="changed in the range",
+            drops=drops,
         ),
         sides=tuple(sides),
         open=open_,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from lakesql.changes import ChangesRequest
+from lakesql.changes import ChangesRequest, Edge
 from lakesql.errors import ConfigError, NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.iceberg import metadata_file
 from lakesql.formats.iceberg.change_feed import IcebergChanges
@@ -28,11 +29,11 @@ from lakesql.table import At, AtTime, AtVersion, Latest, Table
 _SNAPSHOTS_KEPT = 16
 
 
-def _instant(text: str) -> At:
+def _instant(text: str) -> AtVersion | AtTime:
     return AtTime(int(text) * 1000, f"{text} ms") if text.isdigit() and len(text) < 16 else AtVersion(f"at_timestamp_{text}")
 
 
-_VIEWS: Mapping[str, Callable[[str], At]] = {
+_VIEWS: Mapping[str, Callable[[str], AtVersion | AtTime]] = {
     "branch_": lambda name: AtVersion(name, quoted=True),
     "tag_": lambda name: AtVersion(name, quoted=True),
     "snapshot_id_": AtVersion,
@@ -159,7 +160,7 @@ class _Pinned:
     format = "iceberg"
     names_state = True
 
-    def __init__(self, table: IcebergTable, at: At, name: str) -> None:
+    def __init__(self, table: IcebergTable, at: AtVersion | AtTime, name: str) -> None:
         self._table = table
         self._at = at
         self.location = f"{table.location}${name}"  # another than the table's: a statement may read both
@@ -169,6 +170,10 @@ class _Pinned:
         if not isinstance(at, Latest):
             raise NoSuchVersionError(f"{self._at} of the table is named already; it has no {at}", hint="name the state either in the table's name or by AS OF")
         return self._table.snapshot(self._at)
+
+    def changes(self, request: ChangesRequest) -> IcebergChanges:
+        """See Table: of the history that leads to this state, where no other end is named."""
+        return self._table.changes(request if request.end is not None else replace(request, end=Edge(self._at)))
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
