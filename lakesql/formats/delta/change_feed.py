@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from lakesql.changes import COLUMNS, COMMIT_TIMESTAMP, ChangesRequest, Mode, difference, feed_schema, key_columns, upserts
 from lakesql.errors import Error, ExpiredVersionError, MissingFileError, SqlError
-from lakesql.formats.delta.change_actions import CommitFiles, read_commit
+from lakesql.formats.delta.change_actions import CommitFiles
 from lakesql.formats.delta.change_epochs import Epochs
 from lakesql.formats.delta.change_files import Kind, Pieces, Walk
 from lakesql.formats.delta.change_range import VersionRange
@@ -29,7 +29,6 @@ from lakesql.formats.delta.relate import ROW_ID
 from lakesql.formats.delta.replay import READING_THREADS, ActiveFiles, State, in_parallel
 from lakesql.formats.delta.snapshot import DeltaSnapshot, removed_in
 from lakesql.relation import Col, Project, Relation, Value
-from lakesql.storage import read_immutable
 from lakesql.table import FileSet, ScanRequest
 
 
@@ -113,13 +112,8 @@ class DeltaChanges:
 
     @cached_property
     def _commits(self) -> list[CommitFiles]:
-        storage, location = self._end.states.storage, self.location
-
-        def read(version: int) -> CommitFiles:
-            entry = self._versions.listing.commits[version]
-            return read_commit(read_immutable(storage, entry.path, entry), version, location, entry.path)
-
-        return in_parallel(read, list(self._versions.versions), READING_THREADS)
+        listed, states = self._versions.listing.commits, self._end.states
+        return in_parallel(lambda v: states.commit_files(v, listed[v]), list(self._versions.versions), READING_THREADS)
 
     @cached_property
     def _before(self) -> State | None:

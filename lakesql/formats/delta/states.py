@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.actions import Change, Metadata, metadata_of, read_change
 from lakesql.formats.delta.blocks import Block
+from lakesql.formats.delta.change_actions import CommitFiles, read_commit
 from lakesql.formats.delta.checkpoint import CheckpointReader
 from lakesql.formats.delta.hint import Hint, read_hint
 from lakesql.formats.delta.json_lines import decode
@@ -61,6 +62,7 @@ class States:
         self.log = join(location, LOG_FOLDER)
         self._lock = threading.RLock()
         self._changes: Kept[Change] = Kept(_CHANGES_KEPT)
+        self._commits: Kept[CommitFiles] = Kept(_CHANGES_KEPT)
         self._checkpoints: Kept[CheckpointReader] = Kept(_CHECKPOINTS_KEPT)
         self._states: Kept[State] = Kept(_STATES_KEPT)
         self._latest: tuple[State, Entry] | None = None
@@ -79,6 +81,10 @@ class States:
         """What a commit file says."""
         entry = delta.entry
         return self._changes.get(_identity(entry), lambda: read_change(read_immutable(self.storage, entry.path, entry), self.location, entry.path))
+
+    def commit_files(self, version: int, entry: Entry) -> CommitFiles:
+        """What a commit did to files, as change feeds ask for it."""
+        return self._commits.get(_identity(entry), lambda: read_commit(read_immutable(self.storage, entry.path, entry), version, self.location, entry.path))
 
     def _load(self, version: int | None) -> State:
         hint = read_hint(self.storage, self.log)
