@@ -145,7 +145,7 @@ class DeltaChanges:
         everywhere = np.ones(len(pieces.kinds), bool)
         open_ = everywhere & bool(_two_sided(pieces, everywhere))
         paired = open_ & self._pairs(pieces, everywhere)
-        return self._checked(Told(pieces, open_, paired, by_commit=False))
+        return self._checked(Told(pieces, open_, paired, by_commit=False, all_shown=self._request.mode is not Mode.UPSERTS))
 
     def _apart(self, pieces: Pieces) -> Told:
         """Of each commit by itself."""

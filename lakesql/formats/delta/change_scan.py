@@ -30,13 +30,14 @@ Mask = npt.NDArray[np.bool_]
 @dataclass(frozen=True)
 class Told:
     """Pieces, and how they are taken. open: rows are compared with those of the other side; paired: and what is left is paired by identity. by_commit: rows of
-    one commit are compared, else those of the whole range.
+    one commit are compared, else those of the whole range. all_shown: every row that is left is shown, and not the added ones alone.
     """
 
     pieces: Pieces
     open: Mask
     paired: Mask
     by_commit: bool
+    all_shown: bool = True
 
     @property
     def change_types(self) -> pa.Array:
@@ -67,15 +68,15 @@ def scan_pieces(
         verdict = prune(candidates, request.predicates, partition_columns=constant)
     found = file_set(source, pieces.files, verdict, request, log_files)
     kept = np.arange(len(pieces.kinds)) if verdict is None else np.flatnonzero(verdict.keep)
-    whole = np.isin(pieces.kinds[kept], (Kind.INSERT, Kind.DELETE)) & ~told.open[kept]
+    whole = np.isin(pieces.kinds[kept], (Kind.INSERT, Kind.DELETE)) & ~told.open[kept] & told.all_shown
+    everything = bool(whole.all())
     columns = {name: found.constants[name] for name in found.constants.column_names}
-    if whole.all():
+    if everything:
         rows = pa.array(kept, pa.int64())
         columns |= {CHANGE_TYPE: told.change_types.take(rows), COMMIT_VERSION: pa.array(pieces.versions[kept], pa.int64())}
         if times is not None:
             columns[COMMIT_TIMESTAMP] = told.times(times).take(rows)
     live = pc.if_else(pa.array(whole), found.live_rows, pa.scalar(None, pa.int64()))
-    everything = bool(whole.all())
     return replace(
         found,
         files=found.files.append_column("piece", pa.array(kept, pa.int64())),

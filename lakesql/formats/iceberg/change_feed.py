@@ -8,7 +8,7 @@ them. Source: Iceberg table spec, "Snapshots", "Row Lineage"; Spark's `create_ch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -116,7 +116,10 @@ class IcebergChanges:
             total += changed
             metadata_files += read
         kept = [s for s in sides if s.files.files.num_rows]
-        return _file_set(kept, _open(kept), total, metadata_files, lambda limit: [d for s in sides for d in s.drops()][:limit])
+        files = _file_set(kept, _open(kept), total, metadata_files, lambda limit: [d for s in sides for d in s.drops()][:limit])
+        if self._request.mode is not Mode.UPSERTS:
+            return files
+        return replace(files, live_rows=pa.nulls(files.files.num_rows, pa.int64()))  # of rows that went nothing is shown
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""

@@ -138,6 +138,13 @@ def test_ways_to_ask(connection: Any) -> None:
     assert changes(connection, "CHANGES FROM VERSION 1 WITH (mode = 'upserts')", words) == [("insert", 2, "new"), ("insert", 11, "v11"), ("insert", 13, "v13")]
 
 
+@pytest.mark.parametrize("way", ["SELECT count(*)", "SELECT count(id)", "SELECT count(DISTINCT _change_type)"])
+def test_of_rows_that_went_upserts_show_none(connection: Any, place: Path, way: str) -> None:
+    DeltaTable(place).delete()
+    assert connection.execute(f"{way} FROM t CHANGES FROM VERSION 5 WITH (mode = 'upserts')").fetchone() == (0,)
+    assert connection.execute(f"{way} FROM t CHANGES FROM VERSION 5 WITH (mode = 'net')").fetchone() == ((1 if "DISTINCT" in way else 5),)
+
+
 def test_pruning_of_a_feed(connection: Any) -> None:
     cursor = connection.execute("SELECT id FROM t CHANGES FROM VERSION 0 WHERE id > 10 AND _commit_version <= 1")
     assert sorted(cursor.fetchall()) == [(11,), (12,), (13,)]

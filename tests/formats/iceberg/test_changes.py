@@ -117,6 +117,13 @@ def test_changes_that_lead_to_a_branch(table: TableMaker, connection: Any) -> No
     assert connection.execute("SELECT count(*) FROM t CHANGES FROM VERSION ? TO VERSION 'side'", [str(first)]).fetchone() == (2,)
 
 
+def test_of_rows_that_went_upserts_show_none(table: TableMaker, connection: Any) -> None:
+    gone = table.commit(keep=False, operation="delete")
+    table.write()
+    for mode, rows in (("raw", 3), ("net", 3), ("upserts", 0)):
+        assert connection.execute(f"SELECT count(*) FROM t CHANGES FROM VERSION {gone} WITH (mode = '{mode}')").fetchone() == (rows,)
+
+
 def test_pruning_of_a_feed(connection: Any) -> None:
     cursor = connection.execute('SELECT id FROM "t$changes" WHERE id = 2')
     assert cursor.fetchall() == [(2,)]
