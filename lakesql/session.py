@@ -91,6 +91,13 @@ class _Pinned:
     snapshots: dict[tuple[str, str, tuple[tuple[str, str], ...], At], Snapshot] = field(default_factory=dict)
     entries: dict[str, TableEntry] = field(default_factory=dict)
 
+    def snapshot(self, table: Table, inside: str, options: tuple[tuple[str, str], ...], at: At) -> Snapshot:
+        """The table's snapshot at a state. inside: what the mention names within the table."""
+        key = (table.location, inside, options, at)
+        if key not in self.snapshots:
+            self.snapshots[key] = table.snapshot(at)
+        return self.snapshots[key]
+
 
 class Session:
     """Runs statements, one after another or from several threads: each has its own names in the engine."""
@@ -320,22 +327,23 @@ class Session:
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
             table, inside, metadata = self._named(mention, pinned.entries)
-            feed = self.changes_of(mention, table, metadata, parameters)
+            feed = self.changes_of(mention, table, metadata, parameters, pinned)
             if feed is not None:
                 return _Source(mention, name, table, _visible(feed, used), snapshot=feed, is_feed=True)
             at = self.at_of(mention, parameters, table)
             if metadata is not None:
                 relation = table.metadata(metadata, at)
                 return _Source(mention, name, table, relation.schema, relation=relation)
-            key = (table.location, inside, mention.options, at)
-            snapshot = pinned.snapshots.get(key) or table.snapshot(at)
-            pinned.snapshots[key] = snapshot
+            snapshot = pinned.snapshot(table, inside, mention.options, at)
         return _Source(mention, name, table, _visible(snapshot, used), snapshot=snapshot)
 
-    def changes_of(self, mention: sql.Mention, table: Table, metadata: str | None, parameters: Mapping[str, Any]) -> Snapshot | None:
+    def changes_of(
+        self, mention: sql.Mention, table: Table, metadata: str | None, parameters: Mapping[str, Any], pinned: _Pinned | None = None
+    ) -> Snapshot | None:
         """The changes that a mention asks for: `t CHANGES ...`, or `"t$changes"` for as far back as they go; None where it asks for none.
 
-        table, metadata: as table_of has them. Raises SqlError, NoSuchVersionError, ExpiredVersionError, and NotSupportedError for a format without feeds.
+        table, metadata: as table_of has them. pinned: the statement's snapshots, so that an open end is the version that its other mentions see. Raises
+        SqlError, NoSuchVersionError, ExpiredVersionError, and NotSupportedError for a format without feeds.
         """
         whole = metadata is not None and metadata.lower() == CHANGES
         if mention.changes is None and not whole:
@@ -348,7 +356,10 @@ class Session:
         clause = mention.changes
         last = mention.at if clause is None else clause.end
         until = self._as_of if last is None else self._point(last, parameters)
-        end = None if until is None or isinstance(until, Latest) else changes.Edge(until, clause is not None and clause.end_exclusive)
+        if until is None or isinstance(until, Latest):
+            latest = (pinned or _Pinned()).snapshot(table, "", mention.options, Latest())
+            until = AtVersion(latest.version) if latest.version else None
+        end = None if until is None else changes.Edge(until, clause is not None and clause.end_exclusive)
         start = None if clause is None else changes.Edge(self._point(clause.start, parameters), clause.start_exclusive)
         request = changes.request_of(start, end, () if clause is None else clause.options)
         found: Snapshot = read(request)

@@ -49,7 +49,8 @@ class DeltaTable:
         latest = self._at(None)
         bounds = Bounds(self._place.states.storage, self._place.states.log, self._place.timeline, latest.state.version, latest.features)
         versions = bounds.resolve(request, self._edge(request.start), self._edge(request.end))
-        return DeltaChanges(self._at(versions.last) if versions.last >= 0 else latest, latest, versions, request)
+        end = self._at(versions.last) if 0 <= versions.last < latest.state.version else latest
+        return DeltaChanges(end, latest, versions, request)
 
     def view(self, name: str) -> None:
         """See table.Table: Delta tables hold no others."""

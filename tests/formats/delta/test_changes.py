@@ -122,6 +122,22 @@ def test_ranges_that_cannot_be_answered(connection: Any, clause: str, error: typ
         changes(connection, clause)
 
 
+def test_one_statement_sees_one_latest_version(connection: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit between the opening of two mentions is seen by neither."""
+    from lakesql.formats.delta.table import DeltaTable as Opened
+
+    read = Opened.changes
+
+    def late(self: Any, request: Any) -> Any:
+        write_deltalake(place, rows(99), mode="append")
+        return read(self, request)
+
+    monkeypatch.setattr(Opened, "changes", late)
+    text = "SELECT a.id FROM t CHANGES FROM VERSION 1 a JOIN t CHANGES FROM VERSION 1 b ON a.id = b.id JOIN t ON t.id = a.id WHERE a.id > 13"
+    cursor = connection.execute(text)
+    assert (cursor.fetchall(), [s.version for s in cursor.snapshots]) == ([], ["1 to 4", "1 to 4", "4"])
+
+
 def test_ways_to_ask(connection: Any) -> None:
     words = "_change_type, id, v"
     assert changes(connection, "CHANGES FROM VERSION 2 WITH (key = (id))", words) == [
