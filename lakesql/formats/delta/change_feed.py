@@ -141,9 +141,9 @@ class DeltaChanges:
         return self._apart(walk.raw(c.version for c in self._commits if c.cdc.num_rows))
 
     def _together(self, pieces: Pieces) -> Told:
-        """Of a range as a whole: rows on both sides, or on one."""
+        """Of a range as a whole: rows on both sides, or on one. Vectors far apart may differ both ways, whatever their numbers say."""
         everywhere = np.ones(len(pieces.kinds), bool)
-        open_ = everywhere & bool(_two_sided(pieces, everywhere))
+        open_ = everywhere & (_two_sided(pieces, everywhere) or bool((pieces.kinds == Kind.MOVED).any()))
         paired = open_ & self._pairs(pieces, everywhere)
         return self._checked(Told(pieces, open_, paired, by_commit=False, all_shown=self._request.mode is not Mode.UPSERTS))
 
