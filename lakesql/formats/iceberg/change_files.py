@@ -20,10 +20,18 @@ Mask = npt.NDArray[np.bool_]
 
 
 def differing(before: IcebergFiles, after: IcebergFiles) -> tuple[Mask, Mask]:
-    """Which files of either snapshot have rows that the other may not have."""
-    left, right = _marks(before), _marks(after)
-    known_left, known_right = set(left), set(right)
-    return np.array([m not in known_right for m in left], bool), np.array([m not in known_left for m in right], bool)
+    """Which files of either snapshot have rows that the other may not have. Files that no delete concerns are compared by their paths alone, all at once."""
+    left, right = before.files["path"].combine_chunks(), after.files["path"].combine_chunks()
+    marks_left, marks_right = _marks(before), _marks(after)
+    changed = [path for path in marks_left.keys() | marks_right.keys() if marks_left.get(path) != marks_right.get(path)]
+    suspects = pa.array(changed, pa.string())
+    return _apart(left, right, suspects), _apart(right, left, suspects)
+
+
+def _apart(paths: pa.Array, others: pa.Array, suspects: pa.Array) -> Mask:
+    """Which paths are not among the others, or are suspects."""
+    found: Mask = ~np.asarray(pc.is_in(paths, value_set=others)) | np.asarray(pc.is_in(paths, value_set=suspects))
+    return found
 
 
 def narrowed(files: IcebergFiles, mask: Mask) -> IcebergFiles:
@@ -45,26 +53,31 @@ def added_by(files: IcebergFiles, snapshot_id: int) -> Mask:
     return np.asarray(pc.fill_null(pc.equal(files.entries.column("snapshot_id"), snapshot_id), False))
 
 
-def _marks(files: IcebergFiles) -> list[Hashable]:
-    """For each file its path and the delete files that concern it: rows of files that are equal in both are the same."""
+def _marks(files: IcebergFiles) -> dict[str, Hashable]:
+    """For each file that deletes concern, by its path, which do: under the same deletes it has the same rows in both snapshots."""
     deletes = files.deletes
     assert deletes is not None
+    touched = (deletes.vector >= 0) | deletes.has_positions
+    for equality in deletes.equality:
+        touched = touched | equality.hit
+    rows = np.flatnonzero(touched)
+    return {path: _concerning(deletes, row, path) for row, path in zip(rows.tolist(), deletes.paths.take(pa.array(rows)).to_pylist(), strict=True)}
+
+
+def _concerning(deletes: Deletes, row: int, path: str) -> Hashable:
+    """The delete files that concern a data file, and places inside them."""
     found: list[Hashable] = []
-    for row, path in enumerate(deletes.paths.to_pylist()):
-        concerned: list[Hashable] = []
-        if deletes.vector[row] >= 0:
-            place = int(deletes.vector[row])
-            vectors = deletes.vectors
-            concerned.append((vectors.path[place].as_py(), vectors.offset[place].as_py()))
-        if deletes.has_positions[row]:
-            concerned.append(_names(deletes.positions, _may_name(deletes, row, path)))
-        for equality in deletes.equality:
-            if equality.hit[row]:
-                newer = equality.files.sequence > deletes.sequence[row]
-                here = newer if equality.everywhere else newer & (equality.files.codes == deletes.codes[row])
-                concerned.append((equality.ids, _names(equality.files, here)))
-        found.append((path, tuple(concerned)))
-    return found
+    if deletes.vector[row] >= 0:
+        place = int(deletes.vector[row])
+        found.append((deletes.vectors.path[place].as_py(), deletes.vectors.offset[place].as_py()))
+    if deletes.has_positions[row]:
+        found.append(_names(deletes.positions, _may_name(deletes, row, path)))
+    for equality in deletes.equality:
+        if equality.hit[row]:
+            newer = equality.files.sequence > deletes.sequence[row]
+            here = newer if equality.everywhere else newer & (equality.files.codes == deletes.codes[row])
+            found.append((equality.ids, _names(equality.files, here)))
+    return tuple(found)
 
 
 def _may_name(deletes: Deletes, row: int, path: str) -> Mask:
