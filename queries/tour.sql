@@ -24,6 +24,18 @@ WHERE past.liked AND NOT coalesce(now.liked, false)
 GROUP BY past.day
 ORDER BY past.day;
 
+-- And commit by commit? CHANGES reads a range of versions as rows inserted, updated and deleted, recorded or not.
+SELECT _commit_version AS version, _change_type AS change, count(*) AS "rows"
+FROM impressions CHANGES FROM VERSION 4 EXCLUSIVE TO VERSION 7
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- items, an Iceberg table, records no changes; its files tell them all the same. What became of them since the third day ended, on balance?
+SELECT _change_type AS change, count(*) AS items
+FROM items CHANGES FROM TIMESTAMP '2026-11-24T01:55:34Z' WITH (mode = 'net', key = (item_id))
+GROUP BY 1
+ORDER BY 1;
+
 -- Formats do not matter to a join: items are an Iceberg table, users a Paimon table with a primary key, impressions Delta.
 SELECT i.category, u.country, count(*) AS views
 FROM impressions p JOIN items i ON i.item_id = p.item_id JOIN users u ON u.user_id = p.user_id

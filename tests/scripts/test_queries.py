@@ -28,6 +28,9 @@ QUERIES, LAKE = ROOT / "queries", ROOT / "catalog"
 QUESTIONS = sorted(p for p in QUERIES.glob("*.sql") if p.name != "tour.sql")
 TABLES = json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["tables"]
 DAYS = [(name, table["format"], day) for name, table in TABLES.items() for day in table["days"]]
+CHANGES = json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["changes_day_2_to_3"]
+FEEDS = frozenset(("delta", "iceberg"))
+"""Formats whose changes are read."""
 CUTS = {cut["day"]: cut for cut in json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["cuts"]}
 
 
@@ -108,6 +111,20 @@ def test_rows_of_each_day(name: str, format_: str, day: dict[str, Any], lake: An
     asked = lake.execute(by_clock)
     assert asked.fetchall() == [(day["rows"],)]
     assert [s.version for s in asked.snapshots] == [str(day["version"])]
+
+
+@pytest.mark.parametrize(("name", "mode"), [(name, mode) for name, known in CHANGES.items() for mode in ("net", "raw") if mode in known])
+def test_changes_of_the_third_day(name: str, mode: str, lake: Any, waiting: frozenset[str]) -> None:
+    table = TABLES[name]
+    start, end = (next(d["version"] for d in table["days"] if d["day"] == day) for day in (2, 3))
+    first, last = (v if isinstance(v, int) else f"'{v}'" for v in (start, end))
+    options = f"WITH (mode = 'net', key = ({', '.join(table['key'])}))" if mode == "net" else ""
+    sql = f"SELECT _change_type, count(*) FROM {name} CHANGES FROM VERSION {first} EXCLUSIVE TO VERSION {last} {options} GROUP BY 1"
+    if table["format"] in waiting or table["format"] not in FEEDS:
+        with pytest.raises(errors.NotSupportedError, match=f"(?i){table['format']}"):
+            lake.execute(sql)
+        return
+    assert dict(lake.execute(sql).fetchall()) == {word: count for word, count in CHANGES[name][mode].items() if count}
 
 
 # The tour ------------------------------------------------------------------------------------------------------------------------------------------
