@@ -8,52 +8,16 @@ looks for the data files again.
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
-_KEPT = 32
+PLANS_KEPT = 32
 _READS_CLOCK = re.compile(r"\b(now|today|current_\w+|localtime\w*)\b", re.IGNORECASE)
 """Functions that the engine replaces by their value when it plans."""
 _PLAIN = frozenset((int, float, str, bool, bytes, type(None), date, time, timedelta, Decimal, UUID))
-
-P = TypeVar("P")
-
-
-class KeptPlans(Generic[P]):
-    """The plans used last, by key. Safe to use from several threads."""
-
-    def __init__(self, limit: int = _KEPT) -> None:
-        self._limit = limit
-        self._plans: OrderedDict[Hashable, P] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable | None) -> P | None:
-        """The plan under the key; None for none, and for the key None."""
-        if key is None:
-            return None
-        with self._lock:
-            plan = self._plans.get(key)
-            if plan is not None:
-                self._plans.move_to_end(key)
-            return plan
-
-    def put(self, key: Hashable, plan: P) -> None:
-        """Keeps a plan, in place of the one used longest ago where there are too many."""
-        with self._lock:
-            self._plans[key] = plan
-            self._plans.move_to_end(key)
-            while len(self._plans) > self._limit:
-                self._plans.popitem(last=False)
-
-    def drop(self, key: Hashable) -> None:
-        """Forgets a plan."""
-        with self._lock:
-            self._plans.pop(key, None)
 
 
 def key_of(text: str, parameters: Sequence[Any] | Mapping[str, Any] | None, settings: Hashable) -> Hashable | None:

@@ -44,7 +44,8 @@ from lakesql.errors import (
     UnknownTableError,
     did_you_mean,
 )
-from lakesql.kept_plans import KeptPlans, key_of, reads_clock
+from lakesql.kept import Kept
+from lakesql.kept_plans import PLANS_KEPT, key_of, reads_clock
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
@@ -120,7 +121,7 @@ class Session:
         self._timeout_seconds = timeout_seconds
         self._views: dict[str, sql.Statement] = {}
         self._views_made = 0
-        self._kept: KeptPlans[_Ready] = KeptPlans()
+        self._kept: Kept[_Ready] = Kept(PLANS_KEPT)
         self._names = itertools.count(1)
         self._running: set[Rows] = set()
         self._lock = threading.Lock()
@@ -161,7 +162,7 @@ class Session:
         Raises SqlError and its kind, NoSuchVersionError, ExpiredVersionError, MetadataError, StorageError, UnsupportedFeatureError.
         """
         key = key_of(text, parameters, (self._views_made, *self.settings.values().values()))
-        ready = self._kept.get(key)
+        ready = None if key is None else self._kept.get(key)
         if ready is not None and key is not None:
             if self._is_current(ready):
                 return self._start(ready)

@@ -15,7 +15,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from lakesql.engines.datafusion.engine import DataFusionEngine
 from lakesql.errors import MissingFileError
-from lakesql.kept_plans import KeptPlans, key_of, reads_clock
+from lakesql.kept import Kept
+from lakesql.kept_plans import key_of, reads_clock
 from lakesql.session import Session
 
 ROWS = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "name": ["a", "b", "c"]})
@@ -133,11 +134,11 @@ def test_results_of_one_plan_are_their_own(session: Session) -> None:
 
 
 def test_used_longest_ago_goes_first() -> None:
-    kept: KeptPlans[str] = KeptPlans(2)
+    kept: Kept[str] = Kept(2)
     kept.put("a", "A")
     kept.put("b", "B")
     assert kept.get("a") == "A"
-    kept.put("c", "C")
-    assert (kept.get("a"), kept.get("b"), kept.get("c"), kept.get(None)) == ("A", None, "C", None)
+    assert kept.of("c", lambda: "C") == "C"
+    assert (kept.get("a"), kept.get("b"), kept.of("c", lambda: "other")) == ("A", None, "C")
     kept.drop("a")
     assert kept.get("a") is None

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "changes": {"errors", "relation", "table"},
     "pruning": {"errors", "predicate"},
     "avro": BASE | {"storage"},
-    "formats": BASE | CONTRACTS | {"storage", "pruning", "avro", "changes"},
+    "formats": BASE | CONTRACTS | {"storage", "pruning", "avro", "changes", "kept"},
     "variant": {"errors"},
     "engines": BASE | CONTRACTS | {"storage", "store_options", "stores", "variant", "avro"},
     "catalogs": STORAGE | CONTRACTS | {"config", "stores", "formats"},
@@ -47,9 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sample": {"errors", "config"},
     "catalog_statements": {"errors", "sql", "settings", "result", "catalogs", "formats", "table", "travel"},
     "kept_plans": set(),
+    "kept": set(),
     "session": STORAGE
     | CONTRACTS
-    | {"config", "sql", "catalogs", "engines", "answers", "changes", "explain", "settings", "travel", "result", "catalog_statements", "kept_plans"},
+    | {"config", "sql", "catalogs", "engines", "answers", "changes", "explain", "settings", "travel", "result", "catalog_statements", "kept", "kept_plans"},
     "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "lakesql"},
     "lakesql": {"errors", "config", "frontends", "result", "session"},
     "__main__": {"frontends"},

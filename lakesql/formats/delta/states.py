@@ -8,9 +8,8 @@ came since.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 from lakesql.errors import MetadataError, MissingFileError
 from lakesql.formats.delta.actions import Change, Metadata, metadata_of, read_change
@@ -21,36 +20,13 @@ from lakesql.formats.delta.hint import Hint, read_hint
 from lakesql.formats.delta.json_lines import decode
 from lakesql.formats.delta.log import LOG_FOLDER, Delta, Segment, list_log, segment_for
 from lakesql.formats.delta.replay import READING_THREADS, ActiveFiles, Lazy, LiveBlock, Others, State, Tail, files_after, in_parallel, reconcile
+from lakesql.kept import Kept
 from lakesql.location import join
 from lakesql.storage import Entry, Storage, read_immutable
 
 _STATES_KEPT = 8
 _CHANGES_KEPT = 512
 _CHECKPOINTS_KEPT = 3
-
-V = TypeVar("V")
-
-
-class Kept(Generic[V]):
-    """The values used last, by key. Thread-safe; of two threads that make one value at once, one does so in vain."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value under `key`, made where it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._limit:
-                self._values.popitem(last=False)
-        return value
 
 
 class States:
@@ -80,17 +56,17 @@ class States:
     def change(self, delta: Delta) -> Change:
         """What a commit file says."""
         entry = delta.entry
-        return self._changes.get(_identity(entry), lambda: read_change(read_immutable(self.storage, entry.path, entry), self.location, entry.path))
+        return self._changes.of(_identity(entry), lambda: read_change(read_immutable(self.storage, entry.path, entry), self.location, entry.path))
 
     def commit_files(self, version: int, entry: Entry) -> CommitFiles:
         """What a commit did to files, as change feeds ask for it."""
-        return self._commits.get(_identity(entry), lambda: read_commit(read_immutable(self.storage, entry.path, entry), version, self.location, entry.path))
+        return self._commits.of(_identity(entry), lambda: read_commit(read_immutable(self.storage, entry.path, entry), version, self.location, entry.path))
 
     def _load(self, version: int | None) -> State:
         hint = read_hint(self.storage, self.log)
         segment = segment_for(self.storage, self.log, version, hint)
         key = (segment.version, _segment_identity(segment))
-        state = self._states.get(key, lambda: self._build(segment, hint))
+        state = self._states.of(key, lambda: self._build(segment, hint))
         if version is None and segment.commit is not None:
             self._latest = (state, segment.commit)
         return state
@@ -139,7 +115,7 @@ class States:
         if checkpoint is None:
             return None
         key = tuple(_identity(e) for e in checkpoint.files)
-        return self._checkpoints.get(key, lambda: CheckpointReader(self.storage, self.log, self.location, checkpoint, hint))
+        return self._checkpoints.of(key, lambda: CheckpointReader(self.storage, self.log, self.location, checkpoint, hint))
 
     def _protocol_and_metadata(self, segment: Segment, tail: Tail, reader: CheckpointReader | None) -> tuple[dict[str, Any], Metadata]:
         """From the commits read anyway, else from the version's checksum file, else from the checkpoint."""

@@ -12,8 +12,9 @@ from lakesql.formats.delta.change_range import Bounds
 from lakesql.formats.delta.metadata import METADATA
 from lakesql.formats.delta.moved import Moved
 from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
-from lakesql.formats.delta.states import Kept, States
+from lakesql.formats.delta.states import States
 from lakesql.formats.delta.timeline import Clock, Timeline
+from lakesql.kept import Kept
 from lakesql.relation import Relation
 from lakesql.storage import Storage
 from lakesql.table import At, AtTime, AtVersion, Latest
@@ -70,7 +71,7 @@ class DeltaTable:
 
     def _at(self, version: int | None) -> DeltaSnapshot:
         state = self._place.states.at(version)
-        return self._snapshots.get(id(state), lambda: DeltaSnapshot(self._place, state))
+        return self._snapshots.of(id(state), lambda: DeltaSnapshot(self._place, state))
 
     def _edge(self, edge: Edge | None) -> int | None:
         return self._number(edge.at) if edge is not None and isinstance(edge.at, AtVersion) else None

@@ -16,6 +16,7 @@ from lakesql.formats.paimon.points import Point, branch_of, point_of
 from lakesql.formats.paimon.schemas import Schemas
 from lakesql.formats.paimon.snapshot import PaimonSnapshot, Place, View, row_tracking_refused
 from lakesql.formats.paimon.snapshots import Timeline
+from lakesql.kept import Kept
 from lakesql.location import join
 from lakesql.relation import Batches
 from lakesql.storage import Storage
@@ -23,6 +24,7 @@ from lakesql.table import At
 
 _BRANCH = "branch_"
 _VIEWS = {"ro": View(top_only=True), "row_tracking": View(tracked=True)}
+_STATES_KEPT = 8
 _CHANGES = ("audit_log", "binlog")
 
 
@@ -96,9 +98,15 @@ class PaimonTable:
 
     def _state(self, point: Point) -> PaimonSnapshot:
         shared, reading = self._shared, self._reading
-        snapshot = PaimonSnapshot(shared.place, point, shared.schemas(point.timeline.root).now(), self._options(point.timeline.root), reading.view)
+        schemas = shared.schemas(point.timeline.root).now()
+        key = (point.timeline.root, point.branch, point.travelled, tuple(sorted(reading.given.items())), reading.view)
+        known = shared.states.get(key)
+        if known is not None and known.point.snapshot == point.snapshot and known.schemas == schemas:
+            return known
+        snapshot = PaimonSnapshot(shared.place, point, schemas, self._options(point.timeline.root), reading.view)
         if reading.view.tracked and not snapshot.options.row_tracking:
             raise row_tracking_refused(self.location)
+        shared.states.put(key, snapshot)
         return snapshot
 
     def _options(self, root: str) -> Options:
@@ -140,3 +148,8 @@ class _Shared:
     @cached_property
     def _schemas(self) -> dict[str, Schemas]:
         return {}
+
+    @cached_property
+    def states(self) -> Kept[PaimonSnapshot]:
+        """The states opened last, by the way they are read; each may be out of date."""
+        return Kept(_STATES_KEPT)
