@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow as pa
-import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakesql.engines.datafusion.engine import DataFusionEngine
-from lakesql.relation import Batches, Files, LatestByKey, Relation, Run, WithoutKeys
+from lakesql.relation import Batches, LatestByKey, Relation, Run, WithoutKeys
 from lakesql.storage import LocalStorage
 
 ENGINE = DataFusionEngine(LocalStorage(), target_partitions=1)
@@ -74,30 +71,3 @@ def test_without_floating_point_keys() -> None:
         values = pa.Table.from_batches(list(got), schema=got.schema).column("f").to_pylist()
         assert len(values) == left
         assert repr(deleted) not in [repr(v) for v in values]
-
-
-def test_few_partitions_share_the_newer_keys(tmp_path: Path) -> None:
-    """A merge's bulk is not spread by its key; other joins are planned as ever, before and after."""
-    engine = DataFusionEngine(LocalStorage(), target_partitions=2)
-
-    def files(name: str, rows: list[Row]) -> Files:
-        """Two of them: four are too many for one thread to read them all."""
-        paths = [tmp_path / f"{name}-{part}.parquet" for part in range(2)]
-        for part, path in enumerate(paths):
-            pq.write_table(table(rows[part::2]), path)
-        return Files(pa.table({"path": [str(p) for p in paths], "size_bytes": [p.stat().st_size for p in paths]}), ROWS)
-
-    old = files("old", [(n, "a", 0, n, False) for n in range(1000)])
-    new = files("new", [(n, "a", 1, -n, n % 3 == 0) for n in range(0, 1000, 2)])
-    key = ("k", 'K"{2}')
-    merged = LatestByKey((Run(old, 0), Run(new, 1)), key, (), "gone", frozenset((0, 1)))
-    without = WithoutKeys(old, new, key)
-
-    def rows(sql: str, relation: Relation) -> list[dict[str, object]]:
-        found = engine.run(sql, {"t": relation}, engine.bind(sql, {"t": ROWS}, {}), {})
-        return pa.Table.from_batches(list(found), schema=found.schema).to_pylist()
-
-    for relation, spread in ((without, True), (merged, False), (without, True)):
-        assert ("mode=Partitioned" in str(rows("EXPLAIN SELECT v FROM t", relation)[-1]["plan"])) == spread
-    kept = [n for n in range(1000) if n % 2 or n % 3]
-    assert rows("SELECT count(*) AS n, sum(v) AS v FROM t", merged) == [{"n": len(kept), "v": sum(n if n % 2 else -n for n in kept)}]

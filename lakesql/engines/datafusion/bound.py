@@ -21,13 +21,12 @@ class Hints:
 
     sensitive: by table, floating-point columns whose row-group statistics must not decide anything. reads_fields: it reaches into structs or maps.
     statistics_help: statistics of files make a better plan: it joins, and the smaller side can be told, or it wants the first rows of an order, and files that
-    may hold them are read before others. It reads no floating-point column, for which those statistics would be taken for the truth. joins: it joins.
+    may hold them are read before others. It reads no floating-point column, for which those statistics would be taken for the truth.
     """
 
     sensitive: Mapping[str, frozenset[str]]
     reads_fields: bool = False
     statistics_help: bool = False
-    joins: bool = False
 
 
 @dataclass
@@ -42,20 +41,19 @@ class _Usage:
 def read_plan(plan: Any, tables: Mapping[str, pa.Schema]) -> Bound:
     """What the optimised logical `plan` needs of each of `tables`. A table the plan does not scan needs no columns."""
     usages = {name: _Usage() for name in tables}
-    ordering = helped = joins = False
+    ordering = helped = False
     for node, above in _walk(plan, ()):
         variant = node.to_variant()
         kind = type(variant).__name__
         if kind in _ORDERING_NODES or (kind == "Aggregate" and _takes_extremes(variant)):
             ordering = True
-        joins = joins or kind == "Join"
-        helped = helped or joins or (kind == "Sort" and variant.get_fetch_val() is not None)
+        helped = helped or kind == "Join" or (kind == "Sort" and variant.get_fetch_val() is not None)
         if kind == "TableScan" and variant.table_name() in usages:
             _note_scan(usages[variant.table_name()], variant, above, tables[variant.table_name()])
     scans = {name: _summary(usage, tables[name]) for name, usage in usages.items()}
     sensitive = {name: _sensitive(scan, tables[name], ordering) for name, scan in scans.items()}
     floats = any(pa.types.is_floating(tables[name].field(c).type) for name, scan in scans.items() for c in scan.columns)
-    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), statistics_help=helped and not floats, joins=joins))
+    return Bound(scans, Hints(sensitive, reads_fields="get_field(" in plan.display_indent(), statistics_help=helped and not floats))
 
 
 def source_is_asked(plan: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,11 +26,6 @@ from lakesql.storage import Storage
 
 _LEAF_PUSHDOWN = "datafusion.optimizer.enable_leaf_expression_pushdown"
 """Moves file_row_index() below filters, to the source; see lower.Lowering."""
-_REPARTITION_JOINS = "datafusion.optimizer.repartition_joins"
-_FEW_PARTITIONS = 4
-"""Up to so many, a merge's bulk is not spread by its key before it is joined: that costs more (10 to 15 % of a merge on 2 cores) than building the table of
-newer keys by one thread.
-"""
 _STATISTICS = "datafusion.execution.collect_statistics"
 """Reads footers while planning, and so knows how many rows files have, and their extremes: a join builds the smaller side (200,000 against 6 million rows:
 0.26 s for 4.1 s), and the first rows of an order are looked for in the files that may hold them, not in the order of the list (10 of 6 million: a third of
@@ -117,24 +111,18 @@ class DataFusionEngine:
         """The statement over its tables, and what lowered them. Where the source alone can tell something, the optimiser is left to move that down to it."""
         lowering = self._lowering(suspects, fields_are_read=fields_are_read)
         frames = {name: _guarded(lowering.frame(r), bound.hints.sensitive.get(name, frozenset())) for name, r in relations.items()}
-        with self._registered(frames), self._changed(self._settings_of(lowering, bound, fields_are_read=fields_are_read)):
-            return self._plan(sql, parameters), lowering
-
-    def _settings_of(self, lowering: Lowering, bound: Bound, *, fields_are_read: bool) -> dict[str, tuple[str, str]]:
-        """Settings under which this statement is planned, each with what it is for others."""
         changed = {}
         if lowering.asks_source and not fields_are_read:
             changed[_LEAF_PUSHDOWN] = ("true", "false")
         if bound.hints.statistics_help:
             changed[_STATISTICS] = ("true", "false")
-        if lowering.merges and not bound.hints.joins and (self._partitions or os.cpu_count() or 1) <= _FEW_PARTITIONS:
-            changed[_REPARTITION_JOINS] = ("false", "true")
         if _is_small(lowering):
             if self._partitions is not None:
                 changed[_PARTITIONS] = ("1", str(self._partitions))
             if not lowering.asks_source and any(s.predicates for s in bound.scans.values()):
                 changed[_FILTERS] = ("true", "false")
-        return changed
+        with self._registered(frames), self._changed(changed):
+            return self._plan(sql, parameters), lowering
 
     def frame(self, relation: Relation) -> DataFrame:
         """The relation as a DataFrame of this context."""

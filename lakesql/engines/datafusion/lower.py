@@ -108,7 +108,7 @@ class Lowering:
         self._stores = stores
         self._suspects = suspects
         self._fields_are_read = fields_are_read
-        self.asks_source = self.merges = False
+        self.asks_source = False
         self.required: list[tuple[Sequence[str], Sequence[int | None]]] = []
         self.bytes_held = 0
         self.borrows = False
@@ -138,7 +138,6 @@ class Lowering:
             case WithoutKeys():
                 return without_keys(self._context, relation, self.frame)
             case LatestByKey():
-                self.merges = True
                 return latest_by_key(self._context, relation, self.frame)
             case MergeByKey():
                 return merge_by_key(self._context, relation, self.frame)
