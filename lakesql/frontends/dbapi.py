@@ -95,7 +95,7 @@ class Connection:
         cursor = self.cursor()
         try:
             return cursor.execute(operation, parameters)
-        except BaseException:
+        except BaseException:  # an interrupt too: nobody else has the cursor to close it
             cursor.close()
             raise
 
