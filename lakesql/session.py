@@ -8,7 +8,7 @@
     4. bind      Engine.bind               text + schemas -> per table: columns, predicates
     5. scan      Snapshot.scan             Snapshot + columns + predicates -> FileSet (pruned)
     6. relate    Snapshot.relate           FileSet -> Relation, or answers.from_metadata where no data file is needed
-    7. lower     Engine.prepare             Relation -> the engine's plan, under the name the text uses
+    7. lower     Engine.prepare            Relation -> the engine's plan, under the name the text uses
     8. run       Prepared.run              text -> record batches
 
 Change a step, change this list. The same text over the same snapshots goes from step 3 to step 8 (`kept_plans.py`). Statements about names and settings (SHOW,

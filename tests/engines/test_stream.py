@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakesql.engines.datafusion.engine import DataFusionEngine
 from lakesql.engines.datafusion.stream import Stream
 from lakesql.errors import Error, QueryCancelledError
+from lakesql.relation import Files
 
+SCHEMA = pa.schema([("a", pa.int64())])
 MANY = 200_000
 
 
@@ -53,3 +58,17 @@ def test_a_plan_runs_more_than_once(engine: DataFusionEngine) -> None:
     prepared = engine.prepare(sql, {}, engine.bind(sql, {}, {}), {})
     assert prepared.repeatable
     assert [next(iter(prepared.run())).to_pylist() for _ in range(3)] == [[{"s": 55}]] * 3
+
+
+@pytest.mark.parametrize(("files", "spread"), [(0, True), (1, False), (3, True)])
+def test_little_is_read_by_one_thread(engine: DataFusionEngine, tmp_path: Path, files: int, spread: bool) -> None:
+    """A statement without files may be any amount of work."""
+    paths = [tmp_path / f"{number}.parquet" for number in range(files)]
+    for path in paths:
+        pq.write_table(pa.table({"a": [1, 2]}), path)
+    table = pa.table({"path": [str(p) for p in paths], "size_bytes": [p.stat().st_size for p in paths]})
+    source, relations = ("t", {"t": Files(table, SCHEMA)}) if files else ("(SELECT value AS a FROM generate_series(1, 9))", {})
+    sql = f"EXPLAIN SELECT a, count(*) FROM {source} GROUP BY a"
+    rows = engine.run(sql, relations, engine.bind(sql, dict.fromkeys(relations, SCHEMA), {}), {})
+    plan = str(pa.Table.from_batches(list(rows), schema=rows.schema).to_pylist()[-1])
+    assert ("RepartitionExec" in plan) == spread

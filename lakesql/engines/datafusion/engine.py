@@ -169,10 +169,12 @@ class DataFusionEngine:
 
 
 def _is_small(lowering: Lowering) -> bool:
-    """Whether a statement reads too little to be worth several threads. Sizes that are not known count as large."""
+    """Whether a statement reads too little to be worth several threads. Sizes that are not known count as large; without files its work is all its own, and
+    nothing is known of it.
+    """
     sizes = [size for _, promised in lowering.required for size in promised]
     known = [size for size in sizes if size is not None]
-    return len(known) == len(sizes) <= _SMALL_FILES and sum(known) + lowering.bytes_held <= _SMALL_BYTES
+    return 0 < len(known) == len(sizes) <= _SMALL_FILES and sum(known) + lowering.bytes_held <= _SMALL_BYTES
 
 
 def plain(schema: pa.Schema) -> pa.Schema:
