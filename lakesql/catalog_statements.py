@@ -65,12 +65,12 @@ def _schemas(session: Session, like: str | None) -> pa.Table:
 def _describe(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     """One row per column: its name, type, whether it may be null, and a comment where the table has one."""
     mention = _mention(statement)
-    table, metadata = session.table_of(mention)
-    feed = session.changes_of(mention, table, metadata, parameters)
+    table, metadata = session.resolver.table_of(mention)
+    feed = session.resolver.changes_of(mention, table, metadata, parameters)
     if metadata is not None and feed is None:
-        schema, pinned = table.metadata(metadata, session.at_of(mention, parameters, table)).schema, tuple[PinnedSnapshot, ...]()
+        schema, pinned = table.metadata(metadata, session.resolver.at_of(mention, parameters, table)).schema, tuple[PinnedSnapshot, ...]()
     else:
-        snapshot = feed or table.snapshot(session.at_of(mention, parameters, table))
+        snapshot = feed or table.snapshot(session.resolver.at_of(mention, parameters, table))
         schema = snapshot.schema
         pinned = (PinnedSnapshot(str(mention), table.location, table.format, snapshot.version, instant(snapshot.committed_at_us)),)
     rows = pa.table(
@@ -89,8 +89,8 @@ def _history(session: Session, statement: sql.Statement, parameters: Mapping[str
     mention = _mention(statement)
     if mention.changes is not None:
         raise SqlError("DESCRIBE HISTORY is about all commits; it takes no range of changes", sql=statement.text)
-    table, _ = session.table_of(mention)
-    relation = table.metadata("history", session.at_of(mention, parameters, table))
+    table, _ = session.resolver.table_of(mention)
+    relation = table.metadata("history", session.resolver.at_of(mention, parameters, table))
     rows = relation.load()
     return of_table(rows if statement.limit is None else rows.slice(0, statement.limit))
 
