@@ -49,6 +49,7 @@ from lakesql.errors import (
 
 if TYPE_CHECKING:
     from lakesql.config import Config
+    from lakesql.frontends.attached import Attached, attach
     from lakesql.frontends.cursor import Cursor
     from lakesql.frontends.dbapi import Connection, connect
     from lakesql.frontends.typecodes import (
@@ -76,6 +77,7 @@ paramstyle = "qmark"
 
 _TYPE_CODES = "lakesql.frontends.typecodes"
 _PLACES = {
+    "Attached": "lakesql.frontends.attached",
     "BINARY": _TYPE_CODES,
     "DATETIME": _TYPE_CODES,
     "NUMBER": _TYPE_CODES,
@@ -95,6 +97,7 @@ _PLACES = {
     "TimeFromTicks": _TYPE_CODES,
     "Timestamp": _TYPE_CODES,
     "TimestampFromTicks": _TYPE_CODES,
+    "attach": "lakesql.frontends.attached",
     "connect": "lakesql.frontends.dbapi",
 }
 """Names that are loaded when they are first used, and the modules they come from."""
@@ -107,6 +110,7 @@ __all__ = [
     "STRING",
     "AccessDeniedError",
     "AmbiguousTableError",
+    "Attached",
     "Binary",
     "CatalogAccessError",
     "CatalogError",
@@ -151,6 +155,7 @@ __all__ = [
     "Warning",
     "__version__",
     "apilevel",
+    "attach",
     "connect",
     "paramstyle",
     "threadsafety",

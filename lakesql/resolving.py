@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from lakesql import changes, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
-from lakesql.errors import NotSupportedError, SqlError
+from lakesql.errors import NotSupportedError, SqlError, UnknownTableError
 from lakesql.relation import Relation
 from lakesql.settings import Settings
 from lakesql.table import At, AtTime, AtVersion, Latest, Snapshot, Table
@@ -52,15 +53,24 @@ class Pinned:
 
 class Resolver:
     """What the names in a session's statements mean. evaluate: the value of an expression that reads no table; as_of: the state of tables that a mention
-    names none for; views: the session's own, each the statement that made it.
+    names none for; host_table: the tables of another program's session, see engines.Host; views: the session's own, each the statement that made it.
     """
 
-    def __init__(self, catalogs: Catalogs, settings: Settings, evaluate: Callable[[str, Mapping[str, Any]], pa.Scalar], *, as_of: At | None = None) -> None:
+    def __init__(
+        self,
+        catalogs: Catalogs,
+        settings: Settings,
+        evaluate: Callable[[str, Mapping[str, Any]], pa.Scalar],
+        *,
+        as_of: At | None = None,
+        host_table: Callable[[Sequence[str]], tuple[str, pa.Schema] | None] | None = None,
+    ) -> None:
         self.as_of = as_of
         self.views: dict[str, sql.Statement] = {}
         self._catalogs = catalogs
         self._settings = settings
         self._evaluate = evaluate
+        self._host_table = host_table
         self._names = itertools.count(1)
 
     def resolve(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> tuple[tuple[Source, ...], sql.Rendered]:
@@ -75,9 +85,13 @@ class Resolver:
         used = sql.identifiers(statement)
         replacements: dict[sql.Mention, sql.Replacement] = {}
         local: list[Source] = []
+        schemas: dict[sql.Mention, pa.Schema] = {}
         for mention in statement.mentions:
             view = self._view_of(mention)
-            if view is None:
+            hosted = self._hosted(statement, mention) if view is None else None
+            if hosted is not None:
+                replacements[mention], schemas[mention] = sql.Replacement(hosted[0]), hosted[1]
+            elif view is None:
                 source = self._source(statement, mention, parameters, pinned, used)
                 local.append(source)
                 replacements[mention] = sql.Replacement(source.engine_name)
@@ -87,9 +101,28 @@ class Resolver:
                 inner = self._render(self.views[view], {}, pinned, sources, (*within, view))
                 replacements[mention] = sql.Replacement(f"({inner.text})", alias=view, columns=inner.columns)
         sources.extend(local)
-        schemas = {s.mention: s.schema for s in local}
+        schemas.update((s.mention, s.schema) for s in local)
         hidden = {s.mention: [n for n in s.snapshot.hidden.names if n in s.schema.names] for s in local if s.snapshot is not None}
         return sql.render(statement, replacements, schemas=schemas, hidden=hidden)
+
+    def _hosted(self, statement: sql.Statement, mention: sql.Mention) -> tuple[str, pa.Schema] | None:
+        """The table of the host's that a mention means, as its text names it and with its columns; None where it means one of a lake. Raises SqlError where it
+        could mean either.
+        """
+        plain = mention.at is None and mention.changes is None and mention.metadata is None and not mention.options
+        if self._host_table is None or mention.name is None or not plain:
+            return None
+        hosted = self._host_table([n if q else n.lower() for n, q in zip(mention.name, mention.quoted, strict=True)])
+        if hosted is not None:
+            with suppress(UnknownTableError):
+                entry = self._catalogs.find(mention.name)
+                error = SqlError(
+                    f'"{mention}" could be the table at {entry.location} or one of the session itself',
+                    hint="name it with its catalog and schema, or the lake's by its path in single quotes",
+                )
+                sql.place(error, statement, mention.name_span)
+                raise error
+        return hosted
 
     def _source(self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: Pinned, used: frozenset[str]) -> Source:
         name = f"__lakesql_{next(self._names)}"

@@ -82,12 +82,12 @@ class Session:
     ) -> None:
         self.catalogs = catalogs
         self.settings = settings
-        self.resolver = Resolver(catalogs, settings, engine.evaluate, as_of=as_of)
+        self.resolver = Resolver(catalogs, settings, engine.evaluate, as_of=as_of, host_table=None if engine.host is None else engine.host.table)
         self._engine = engine
         self._allow_write = allow_write
         self._timeout_seconds = timeout_seconds
         self._views_made = 0
-        self._kept: Kept[_Ready] = Kept(PLANS_KEPT)
+        self._kept: Kept[Ready] = Kept(PLANS_KEPT)
         self._running: set[Rows] = set()
         self._lock = threading.Lock()
 
@@ -100,8 +100,11 @@ class Session:
         as_of: str | int | datetime | None = None,
         engine: str | None = None,
         config: str | Config | None = None,
+        context: Any = None,
     ) -> Session:
         """A session on what `target` names (a table, a directory of tables, a lakesql.toml, or None), on `tables` by name, and on the configuration.
+
+        context: a session of the engine's own kind that is another program's, to plan in; its tables can be named next to those of lakes.
 
         Raises ConfigError, NotATableError, AmbiguousTableError.
         """
@@ -117,6 +120,7 @@ class Session:
             batch_size=options.batch_size,
             time_zone=settings.time_zone,
             allow_write=options.allow_write,
+            context=context,
         )
         default = travel.at_default(as_of if as_of is not None else loaded.session.as_of, settings.time_zone)
         return cls(catalogs, opened, settings, as_of=default, allow_write=options.allow_write, timeout_seconds=options.timeout_seconds)
@@ -156,6 +160,16 @@ class Session:
             case _:
                 return catalog_statements.run(self, statement, bound)
 
+    def planned(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Ready | Result:
+        """One statement, planned but not run: for whoever runs it by the engine itself. What needs no engine has its result at once.
+
+        Raises as `execute` does, but for what only reading files can tell.
+        """
+        statement = sql.parse(text)
+        if statement.kind not in (sql.Kind.QUERY, sql.Kind.EXPLAIN, sql.Kind.DESCRIBE_QUERY):
+            return self.execute(text, parameters)
+        return self._ready(statement, sql.bind_parameters(statement, parameters))
+
     def close(self) -> None:
         """Stops what still runs, and lets go of catalogs."""
         self.cancel()
@@ -170,7 +184,7 @@ class Session:
 
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
-    def _ready(self, statement: sql.Statement, parameters: Mapping[str, Any], key: Hashable | None = None) -> _Ready:
+    def _ready(self, statement: sql.Statement, parameters: Mapping[str, Any], key: Hashable | None = None) -> Ready:
         """Steps 2 to 7; what comes of them is kept under the key where it may be used again."""
         plan = self._plan(statement, parameters)
         relations = {**{s.source.engine_name: s.relation for s in plan.scans}, **plan.metadata}
@@ -180,12 +194,12 @@ class Session:
         except MissingFileError as error:
             raise self._explained(error, plan.sources) from error
         stats = ScanStats(tuple(TableScanStats(_name(s.source.mention), s.files.report) for s in plan.scans))
-        ready = _Ready(statement, parameters, plan.sources, prepared, tuple(_pinned(s) for s in plan.sources), stats, plan.notices)
+        ready = Ready(statement, parameters, plan.sources, prepared, tuple(_pinned(s) for s in plan.sources), stats, plan.notices)
         if key is not None and prepared.repeatable and _is_state(plan.sources) and stats.files_total <= _FILES_KEPT and not reads_clock(plan.rendered.text):
             self._kept.put(key, ready)
         return ready
 
-    def _is_current(self, ready: _Ready) -> bool:
+    def _is_current(self, ready: Ready) -> bool:
         """Whether every table still has the snapshot that was planned for. What is wrong with a table is said when the statement is planned again."""
         entries: dict[str, TableEntry] = {}
         try:
@@ -197,7 +211,7 @@ class Session:
             return False
         return True
 
-    def _start(self, ready: _Ready) -> Result:
+    def _start(self, ready: Ready) -> Result:
         """Step 8."""
         try:
             rows = ready.prepared.run()
@@ -320,7 +334,7 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """A statement that only has to be run, and what its result will say of it."""
 
     statement: sql.Statement

@@ -113,6 +113,18 @@ def test_examples_run(mark: str, text: str, lake: Any) -> None:
             assert cursor.description is None or cursor.fetchall() is not None
 
 
+PROGRAMS = {p.stem: blocks for p in PAGES if (blocks := re.findall(r"^```python run\n(.*?)^```", p.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks marked `python run` are the parts of one program, in the folder of this project."""
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    for block in PROGRAMS[name]:
+        exec(compile(block, f"docs/{name}.md", "exec"), names)
+
+
 def test_there_are_examples() -> None:
     assert len(list(examples())) >= 8
 

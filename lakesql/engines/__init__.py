@@ -6,7 +6,7 @@ predicates reach each scan; then `run`, with a relation for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,18 +52,36 @@ class Rows(Protocol):
 
 
 class Prepared(Protocol):
-    """A statement planned over relations. repeatable: it may be kept and run again, over the same files; those that hold much in memory are not."""
+    """A statement planned over relations. repeatable: it may be kept and run again, over the same files; those that hold much in memory are not. frame: it, in
+    the engine's own terms, for those who asked for that engine.
+    """
 
     @property
     def repeatable(self) -> bool: ...
+    @property
+    def frame(self) -> Any: ...
 
     def run(self) -> Rows:
         """Starts it. Raises MissingFileError where a file has gone."""
         ...
 
 
+class Host(Protocol):
+    """The session that an engine was set into: another program's, with tables of its own."""
+
+    def table(self, parts: Sequence[str]) -> tuple[str, pa.Schema] | None:
+        """The table that a name means there, as the engine's text names it and with its columns; None for none. parts: in the case in which they are meant."""
+        ...
+
+
 class Engine(Protocol):
-    """Plans and runs SQL over relations. Raises SqlError and its kind, EngineError, MissingFileError, DataFileError, QueryCancelledError."""
+    """Plans and runs SQL over relations. Raises SqlError and its kind, EngineError, MissingFileError, DataFileError, QueryCancelledError.
+
+    host: the session it was set into, None for one of its own.
+    """
+
+    @property
+    def host(self) -> Host | None: ...
 
     def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
         """What `sql`, which calls its tables by the names in `tables`, needs of each. Reads no file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from datafusion import functions as f
 from lakesql.engines import Bound
 from lakesql.engines.datafusion.bound import read_plan, source_is_asked
 from lakesql.engines.datafusion.faults import translate
+from lakesql.engines.datafusion.host import Host
 from lakesql.engines.datafusion.lower import Lowering, as_views, column, require
 from lakesql.engines.datafusion.plan import INT96_UNIT, Scans
 from lakesql.engines.datafusion.stores import ObjectStores
@@ -31,6 +32,7 @@ _STATISTICS = "datafusion.execution.collect_statistics"
 0.26 s for 4.1 s), and the first rows of an order are looked for in the files that may hold them, not in the order of the list (10 of 6 million: a third of
 the time).
 """
+_TIME_ZONE = "datafusion.execution.time_zone"
 _PARTITIONS = "datafusion.execution.target_partitions"
 _FILTERS = "datafusion.execution.parquet.pushdown_filters"
 """Decodes the columns of predicates first, and of the others only what is asked for: worth it for the few rows of a lookup, not for half a table."""
@@ -45,8 +47,10 @@ _SETTINGS = {
     # A delete set or a table of constants is built once and shared, rather than both sides of its join shuffled, while it is at most this large.
     "datafusion.optimizer.hash_join_single_partition_threshold": str(64 << 20),
     "datafusion.optimizer.hash_join_single_partition_threshold_rows": "1000000",
-    "datafusion.execution.time_zone": "UTC",
+    _TIME_ZONE: "UTC",
 }
+_FOREIGN = {**{n: v for n, v in _SETTINGS.items() if n != _TIME_ZONE}, _FILTERS: "false"}
+"""What a caller's context needs too while a statement is planned; its time zone is its own affair."""
 
 _SMALL_FILES, _SMALL_BYTES = 2, 4 << 20
 """So little is read sooner by one thread: handing it to others and back takes longer (one day of a sorted table: 1.3 ms for 1.7)."""
@@ -72,6 +76,8 @@ class DataFusionEngine:
         allow_write: bool = False,
     ) -> None:
         self._context = context or _new_context(memory_limit_bytes, target_partitions, batch_size, time_zone)
+        self.host = None if context is None else Host(context)
+        """Tables and settings of a caller's context; None where it is our own."""
         self._partitions = None if context is not None else target_partitions or 0  # 0: as many as there are cores; None: the caller's own affair
         self._stores = ObjectStores(self._context, storage)
         self._storage = storage
@@ -81,7 +87,7 @@ class DataFusionEngine:
         self._lock = threading.Lock()
 
     def bind(self, sql: str, tables: Mapping[str, pa.Schema], parameters: Mapping[str, Any]) -> Bound:
-        with self._lock, _translated():
+        with self._lock, _translated(), self._set_up(look=True):
             views = {name: as_views(schema) for name, schema in tables.items()}
             frames = {name: self._scans.placeholder(name, schema) for name, schema in views.items()}
             with self._registered(frames):
@@ -89,7 +95,7 @@ class DataFusionEngine:
 
     def prepare(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> PlannedFrame:
         suspects: list[str] = []
-        with self._lock, _translated(suspects):
+        with self._lock, _translated(suspects), self._set_up():
             fields_are_read = bound.hints.reads_fields
             frame, lowering = self._planned(sql, relations, bound, parameters, suspects, fields_are_read=fields_are_read)
             if lowering.asks_source and not fields_are_read and not source_is_asked(frame.optimized_logical_plan()):
@@ -127,7 +133,7 @@ class DataFusionEngine:
     def frame(self, relation: Relation) -> DataFrame:
         """The relation as a DataFrame of this context."""
         suspects: list[str] = []
-        with self._lock, _translated(suspects):
+        with self._lock, _translated(suspects), self._set_up():
             return self._lowering(suspects, fields_are_read=True).frame(relation)
 
     def _lowering(self, suspects: list[str], *, fields_are_read: bool) -> Lowering:
@@ -139,6 +145,10 @@ class DataFusionEngine:
             if table.num_rows != 1:
                 raise InternalError(f"{expression} gave {table.num_rows} values")
             return table.column(0)[0]
+
+    def _set_up(self, *, look: bool = False) -> AbstractContextManager[None]:
+        """A caller's context planned with as our own would be: its own settings come back afterwards."""
+        return nullcontext() if self.host is None else self.host.settings(_FOREIGN, (INT96_UNIT, _FILTERS), look=look)
 
     @contextmanager
     def _changed(self, settings: Mapping[str, tuple[str, str]]) -> Iterator[None]:
@@ -212,7 +222,7 @@ def _guarded(frame: DataFrame, sensitive: frozenset[str]) -> DataFrame:
 
 
 def _new_context(memory_limit_bytes: int | None, target_partitions: int | None, batch_size: int | None, time_zone: str) -> SessionContext:
-    config = SessionConfig(dict(_SETTINGS) | {"datafusion.execution.time_zone": time_zone})
+    config = SessionConfig(dict(_SETTINGS) | {_TIME_ZONE: time_zone})
     if target_partitions is not None:
         config = config.with_target_partitions(target_partitions)
     if batch_size is not None:

@@ -31,13 +31,13 @@ _LAST_WORDS_SECONDS = 0.02
 class PlannedFrame:
     """A statement planned over its tables (`engines.Prepared`), which may be run more than once.
 
-    require: looks for the data files again, as planning did, and returns a line for each whose size is not what the metadata says; suspects: those lines as
-    planning found them.
+    frame: the statement as a DataFrame. require: looks for the data files again, as planning did, and returns a line for each whose size is not what the
+    metadata says; suspects: those lines as planning found them.
     """
 
     def __init__(self, frame: Any, schema: pa.Schema, suspects: Sequence[str], require: Callable[[], Sequence[str]], *, repeatable: bool) -> None:
         self.repeatable = repeatable
-        self._frame = frame
+        self.frame = frame
         self._schema = schema
         self._suspects: Sequence[str] | None = suspects
         self._require = require
@@ -45,7 +45,7 @@ class PlannedFrame:
     def run(self) -> Stream:
         """See Prepared. Files were looked for just now where this is the first time."""
         suspects, self._suspects = self._suspects, None
-        return Stream(self._frame, self._schema, self._require() if suspects is None else suspects)
+        return Stream(self.frame, self._schema, self._require() if suspects is None else suspects)
 
 
 class Stream:
