@@ -293,6 +293,10 @@ class Session:
         self.resolver.views.pop(name, None)
         self._views_made += 1
 
+    def functions(self) -> tuple[tuple[str, str, str, str], ...]:
+        """The engine's functions: name, kind, how they are called, what they do. Empty where the engine does not say."""
+        return getattr(self._engine, "functions", tuple)()
+
     @property
     def views(self) -> tuple[str, ...]:
         """The names of the session's views."""

@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": STORAGE
     | CONTRACTS
     | {"config", "sql", "catalogs", "engines", "answers", "explain", "settings", "travel", "result", "catalog_statements", "kept", "kept_plans", "resolving"},
-    "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "lakesql"},
+    "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "table", "toml_section", "lakesql"},
     "lakesql": {"errors", "config", "frontends", "result", "session"},
     "__main__": {"frontends"},
 }

@@ -108,6 +108,15 @@ class DataFusionEngine:
 
             return PlannedFrame(frame, plain(frame.schema()), suspects, look_again, repeatable=lowering.bytes_held <= _KEPT_BYTES and not lowering.borrows)
 
+    def functions(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Every function once: name, kind (SCALAR, AGGREGATE, WINDOW, TABLE), how it is called, what it does."""
+        listing = SessionContext(SessionConfig().with_information_schema(True)).sql("SHOW FUNCTIONS").to_arrow_table()
+        found: dict[str, tuple[str, str, str, str]] = {}
+        for row in listing.to_pylist():
+            name = row["function_name"]
+            found.setdefault(name, (name, row["function_type"], row["syntax_example"] or f"{name}(...)", row["description"] or ""))
+        return tuple(found[name] for name in sorted(found))
+
     def run(self, sql: str, relations: Mapping[str, Relation], bound: Bound, parameters: Mapping[str, Any]) -> Stream:
         return self.prepare(sql, relations, bound, parameters).run()
 
