@@ -106,11 +106,20 @@ class ScanStats:
         return _sum(t.rows_kept for t in self.tables)
 
 
+@dataclass(frozen=True)
+class ScanProgress:
+    """How far a running statement has come, over all its tables: files opened (a file read in parts may count for each), bytes and rows read so far."""
+
+    files_read: int
+    bytes_read: int
+    rows_read: int
+
+
 @dataclass
 class Result:
     """One statement's answer. Rows come once, by iterating or through reader(); errors raised while they stream are lakesql errors.
 
-    returns_rows: False for statements such as SET, whose schema is empty.
+    returns_rows: False for statements such as SET, whose schema is empty. progress: how far it has come, None where nothing counts; from any thread.
     """
 
     schema: pa.Schema
@@ -120,6 +129,7 @@ class Result:
     notices: tuple[str, ...] = ()
     returns_rows: bool = True
     on_close: Callable[[], None] = lambda: None
+    progress: Callable[[], ScanProgress | None] = lambda: None
     _taken: bool = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:

@@ -47,7 +47,7 @@ from lakesql.kept import Kept
 from lakesql.kept_plans import PLANS_KEPT, key_of, reads_clock
 from lakesql.relation import Col, Project, Relation, Value
 from lakesql.resolving import Resolver, Source
-from lakesql.result import PinnedSnapshot, Result, ScanStats, TableScanStats, instant, nothing
+from lakesql.result import PinnedSnapshot, Result, ScanProgress, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
 from lakesql.table import At, FileSet, ScanRequest
 
@@ -227,6 +227,7 @@ class Session:
             scan_stats=ready.scan_stats,
             notices=ready.notices,
             on_close=rows.close,
+            progress=lambda: _progress(rows),
         )
 
     def _streamed(self, rows: Rows, sources: Sequence[Source]) -> Iterator[pa.RecordBatch]:
@@ -366,6 +367,12 @@ def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
             if span is not None:
                 sql.place(error, statement, span)
         raise
+
+
+def _progress(rows: Rows) -> ScanProgress | None:
+    counted = getattr(rows, "progress", None)
+    counts = None if counted is None else counted()
+    return None if counts is None else ScanProgress(*counts)
 
 
 class _Watch:

@@ -50,6 +50,9 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
     def close(self) -> None: ...
 
+    # May also offer
+    #   progress() -> tuple[int, int, int] | None            files opened, bytes and rows read by scans so far; None before it has begun. From any thread.
+
 
 class Prepared(Protocol):
     """A statement planned over relations. repeatable: it may be kept and run again, over the same files; those that hold much in memory are not. frame: it, in

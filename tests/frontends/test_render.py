@@ -30,6 +30,11 @@ def test_golden(case: str, format_name: str, golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_vertical_golden(case: str, golden: Golden) -> None:
+    golden(f"{case}.vertical.txt", rendered("vertical", CASES[case]))
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_arrow_golden(case: str, golden: Golden) -> None:
     content = rendered("arrow", CASES[case])
     if int(pa.__version__.split(".")[0]) >= 26:  # earlier ones lay out the schema of maps differently
@@ -217,10 +222,10 @@ def test_a_screen_says_what_it_does_not_show() -> None:
         return rendered("table", pa.table({"a": range(rows), "b": ["text"] * rows, "c": ["text"] * rows}), screen).decode().splitlines()[-1]
 
     assert last(40, Screen(80)).startswith("└")
-    assert last(41, Screen(80)) == "40 of 41 rows shown"
-    assert last(999, Screen(80)) == "40 of 999 rows shown"
-    assert last(5000, Screen(80)) == "40 of 1,000+ rows shown"
-    assert last(5000, Screen(15)) == "40 of 1,000+ rows shown, 1 of 3 columns shown"
+    assert last(41, Screen(80)) == "40 of 41 rows"
+    assert last(999, Screen(80)) == "40 of 999 rows"
+    assert last(5000, Screen(80)) == "40 of 1,000+ rows"
+    assert last(5000, Screen(15)) == "40 of 1,000+ rows, 3 columns (1 shown)"
     assert last(10, Screen(None)).startswith("└")
 
 

@@ -58,6 +58,7 @@ class Stream:
         self._stream: Any = None
         self._ahead: asyncio.Task[pa.RecordBatch | None] | None = None
         self._pending: Future[tuple[list[pa.RecordBatch], bool]] | None = None
+        self._started = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
 
@@ -82,6 +83,21 @@ class Stream:
         if ahead is not None:
             _loop().call_soon_threadsafe(ahead.cancel)
 
+    def progress(self) -> tuple[int, int, int] | None:
+        """Files opened, bytes and rows read by the scans so far; None before the first batch was asked for. From any thread."""
+        if not self._started:
+            return None
+        files = read = rows = 0
+        for step, metrics in self._frame.execution_plan().collect_metrics():
+            if step.lstrip().startswith("DataSourceExec"):
+                for metric in metrics.metrics():
+                    value = metric.value
+                    if isinstance(value, int):
+                        files += value if metric.name == "files_opened" else 0
+                        read += value if metric.name == "bytes_scanned" else 0
+                        rows += value if metric.name == "output_rows" else 0
+        return files, read, rows
+
     def _next(self) -> tuple[list[pa.RecordBatch], bool]:
         """The next batches, and whether there are no more."""
         with self._lock:
@@ -102,6 +118,7 @@ class Stream:
         found: list[pa.RecordBatch] = []
         if self._stream is None:
             self._stream = self._frame.execute_stream()
+            self._started = True
         while len(found) < _AT_ONCE:
             self._ahead = ahead = self._ahead or asyncio.ensure_future(_next_of(self._stream))
             try:

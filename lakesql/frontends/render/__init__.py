@@ -53,6 +53,7 @@ FORMATS: dict[str, Format] = {
     f.name: f
     for f in (
         Format("table", "table", (".txt",)),
+        Format("vertical", "vertical", ()),
         Format("csv", "csv", (".csv",)),
         Format("json", "json", (".json",), one_result=True),
         Format("jsonl", "json", (".jsonl", ".ndjson")),
@@ -71,7 +72,13 @@ def format_of_file(path: str) -> Format | None:
     return next((f for f in FORMATS.values() if path.lower().endswith(f.endings)), None)
 
 
-def renderer(format_: Format, out: BinaryIO, screen: Screen | None = None) -> Renderer:
-    """A renderer of one result. screen: the terminal behind `out`, None for files and pipes."""
+NULL_TEXT_FORMATS = ("table", "vertical", "csv")
+"""The formats in which something else can stand for null."""
+
+
+def renderer(format_: Format, out: BinaryIO, screen: Screen | None = None, null_text: str | None = None) -> Renderer:
+    """A renderer of one result. screen: the terminal behind `out`, None for files and pipes. null_text: what stands for null, in NULL_TEXT_FORMATS."""
     made: Renderer = importlib.import_module(f"{__name__}.{format_.module}").make(format_.name, out, screen)
+    if null_text is not None and format_.name in NULL_TEXT_FORMATS:
+        made.null_text = null_text  # type: ignore[attr-defined]
     return made

@@ -42,15 +42,15 @@ class CellText:
             return pc.if_else(values.is_valid(), texts, pa.scalar(None, TEXT)) if values.null_count else texts
         return scalar_texts(values)
 
-    def seen(self, values: pa.Array) -> pa.Array:
-        """The text of each value fit for a screen: controls made visible, null as NULL, and the text NULL in quotes to tell them apart."""
+    def seen(self, values: pa.Array, null: str = NULL) -> pa.Array:
+        """The text of each value fit for a screen: controls made visible, null as NULL or what it is to be, and that text in quotes to tell them apart."""
         texts = self.of(values)
         unseen = pc.fill_null(pc.match_substring_regex(texts, _UNSEEN), False)
         if unseen.true_count:
             texts = pc.replace_with_mask(texts, unseen, pa.array([visible(text) for text in texts.filter(unseen).to_pylist()], TEXT))
         if is_text(decoded(values).type):
-            texts = pc.if_else(pc.equal(texts, pa.scalar(NULL, TEXT)), pa.scalar(f'"{NULL}"', TEXT), texts)
-        return pc.fill_null(texts, NULL)
+            texts = pc.if_else(pc.equal(texts, pa.scalar(null, TEXT)), pa.scalar(f'"{null}"', TEXT), texts)
+        return pc.fill_null(texts, null)
 
 
 def visible(text: str) -> str:

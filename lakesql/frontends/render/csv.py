@@ -28,6 +28,7 @@ class Csv:
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
         self._text = CellText()
+        self.null_text = ""
 
     def begin(self, schema: pa.Schema) -> None:
         names = [quoted(pa.array([name], TEXT)) for name in schema.names]
@@ -35,11 +36,16 @@ class Csv:
 
     def write(self, batch: pa.RecordBatch) -> bool:
         for piece in pieces(batch):
-            self._out.write(content(_lines([self._fields(column) for column in piece.columns], piece.num_rows)))
+            self._out.write(content(_lines([self._fields(column) for column in piece.columns], piece.num_rows, self._null())))
         return True
 
     def end(self) -> tuple[str, ...]:
         return non_finite_words(self._text.non_finite)
+
+    def _null(self) -> str:
+        """What stands for null, as a field."""
+        text: str = quoted(pa.array([self.null_text], TEXT))[0].as_py() if self.null_text else ""
+        return text
 
     def _fields(self, values: pa.Array) -> pa.Array:
         texts = self._text.of(values)
@@ -59,8 +65,8 @@ def quoted(texts: pa.Array) -> pa.Array:
     return pc.if_else(needed, pc.binary_join_element_wise(quote, pc.replace_substring(texts, '"', '""'), quote, pa.scalar("", TEXT)), texts)
 
 
-def _lines(columns: list[pa.Array], count: int) -> pa.Array:
+def _lines(columns: list[pa.Array], count: int, null: str = "") -> pa.Array:
     if not columns:
         return pa.array(["\n"] * count, TEXT)
-    rows = pc.binary_join_element_wise(*columns, pa.scalar(",", TEXT), null_handling="replace", null_replacement="")
+    rows = pc.binary_join_element_wise(*columns, pa.scalar(",", TEXT), null_handling="replace", null_replacement=null)
     return pc.binary_join_element_wise(rows, pa.scalar("", TEXT), pa.scalar("\n", TEXT))

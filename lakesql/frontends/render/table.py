@@ -9,8 +9,8 @@
     └────────┴─────────┘
 
 Into a file or pipe everything is written: the first rows are held to size the columns, later rows stream, and a cell that is wider than its column pushes the
-frame out rather than lose text. On a screen the table fits the width, cells and columns are cut where they must be, only the first rows are shown, and a last
-line says what is missing.
+frame out rather than lose text. On a screen the table fits the width, cells and columns are cut where they must be, only the first and last rows are shown -
+the first alone, where the last were not waited for - and a last line says what is missing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from wcwidth import wcswidth, wcwidth
 
 from lakesql.frontends.render import Renderer, Screen
-from lakesql.frontends.render.cells import CellText, content, non_finite_words, pieces, visible
+from lakesql.frontends.render.cells import NULL, CellText, content, non_finite_words, pieces, visible
 from lakesql.frontends.render.layout import ELIDED, Layout, fit
 from lakesql.frontends.render.scalars import TEXT
 from lakesql.frontends.types import is_number, plain_type, sql_type_name
@@ -30,8 +30,9 @@ from lakesql.frontends.types import is_number, plain_type, sql_type_name
 _SIZING_ROWS = 8192
 """Rows held to size the columns of a table that is not for a screen."""
 
-_COUNTED_ROWS = 1000
+COUNTED_ROWS = 1000
 """On a screen, rows are counted this far to say how many are not shown."""
+_GAP = "⋮"
 
 
 def make(name: str, out: BinaryIO, screen: Screen | None) -> Renderer:
@@ -46,8 +47,10 @@ class Table:
         self._out = out
         self._screen = screen
         self._text = CellText()
+        self.null_text = NULL
         self._held: list[list[pa.Array]] = []
         self._held_rows = 0
+        self._beyond: list[pa.RecordBatch] = []
         self._row_count = 0
         self._layout: Layout | None = None
 
@@ -62,7 +65,9 @@ class Table:
             wanted = batch.slice(0, self._screen.row_cap - self._held_rows)
             if wanted.num_rows:
                 self._hold(wanted)
-            return self._row_count < max(_COUNTED_ROWS, self._screen.row_cap + 1)
+            if wanted.num_rows < batch.num_rows:
+                self._beyond.append(batch.slice(wanted.num_rows))
+            return self._row_count < max(COUNTED_ROWS, self._screen.row_cap + 1)
         for piece in pieces(batch):
             if self._layout is not None:
                 self._write_rows(self._texts(piece), self._layout)
@@ -81,7 +86,7 @@ class Table:
         return non_finite_words(self._text.non_finite)
 
     def _texts(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        return [self._text.seen(column) for column in batch.columns]
+        return [self._text.seen(column, self.null_text) for column in batch.columns]
 
     def _hold(self, batch: pa.RecordBatch) -> None:
         self._held.append(self._texts(batch))
@@ -89,20 +94,41 @@ class Table:
 
     def _write_held(self) -> Layout:
         """Sizes the columns by what is held, and writes the head and what is held."""
-        natural = [max(_width(name), _width(kind)) for name, kind in zip(self._names, self._types, strict=True)]
-        for held in self._held:
-            natural = [max(width, _widest(texts)) for width, texts in zip(natural, held, strict=True)]
+        tail = self._tail()
+        natural = [max(width_of(name), width_of(kind)) for name, kind in zip(self._names, self._types, strict=True)]
+        for held in (*self._held, tail):
+            natural = [max(width, _widest(texts)) for width, texts in zip(natural, held, strict=True)] if held else natural
         layout = self._layout = fit(natural, None if self._screen is None else self._screen.columns)
         self._write_frame(layout, "┌", "┬", "┐")
         for heads in (self._names, self._types):
-            cells = [_cut(ELIDED if index is None else heads[index], width) for index, width in zip(layout.columns, layout.widths, strict=True)]
-            centred = [_padding(cell, width, 2) for cell, width in zip(cells, layout.widths, strict=True)]
+            cells = [cut(ELIDED if index is None else heads[index], width) for index, width in zip(layout.columns, layout.widths, strict=True)]
+            centred = [padding(cell, width, 2) for cell, width in zip(cells, layout.widths, strict=True)]
             self._out.write(("│" + "│".join(f" {cell} " for cell in centred) + "│\n").encode())
         self._write_frame(layout, "├", "┼", "┤")
         for held in self._held:
             self._write_rows(held, layout)
+        if tail:
+            gap = [padding(_GAP, width, 2) for width in layout.widths]
+            self._out.write(("│" + "│".join(f" {cell} " for cell in gap) + "│\n").encode())
+            self._write_rows(tail, layout)
         self._held = []
         return layout
+
+    def _tail(self) -> list[pa.Array]:
+        """The last rows, where there are more than fit and all have come; the second half of those held makes room for them."""
+        if not self._beyond or self._row_count >= COUNTED_ROWS:
+            return []
+        assert self._screen is not None
+        head, last = self._screen.row_cap - self._screen.row_cap // 2, self._screen.row_cap // 2
+        rows = pa.Table.from_batches(self._beyond)
+        held = [pa.concat_arrays([h[i] for h in self._held]) for i in range(rows.num_columns)]
+        own = [
+            self._text.seen(pa.concat_arrays(c.chunks) if c.num_chunks else c.combine_chunks(), self.null_text)
+            for c in rows.slice(max(0, rows.num_rows - last)).columns
+        ]
+        own = [pa.concat_arrays([h, o])[-last:] if last else o[:0] for h, o in zip(held, own, strict=True)]
+        self._held = [[h[:head] for h in held]]
+        return own
 
     def _write_rows(self, texts: list[pa.Array], layout: Layout) -> None:
         if not texts:
@@ -112,7 +138,7 @@ class Table:
             if index is None:
                 columns.append(pa.array([ELIDED] * len(texts[0]), TEXT))
             else:
-                columns.append(_padded(texts[index], width, self._right[index], cut=self._screen is not None))
+                columns.append(_padded(texts[index], width, self._right[index], cutting=self._screen is not None))
         rows = pc.binary_join_element_wise(*columns, pa.scalar(" │ ", TEXT))
         lines = pc.binary_join_element_wise(pa.scalar("│ ", TEXT), rows, pa.scalar(" │\n", TEXT), pa.scalar("", TEXT))
         self._out.write(content(lines))
@@ -125,14 +151,14 @@ class Table:
             return ""
         parts = []
         if self._row_count > self._held_rows:
-            counted = f"{self._row_count:,}" if self._row_count < _COUNTED_ROWS else f"{_COUNTED_ROWS:,}+"
-            parts.append(f"{self._held_rows:,} of {counted} rows shown")
+            counted = f"{self._row_count:,}" if self._row_count < COUNTED_ROWS else f"{COUNTED_ROWS:,}+"
+            parts.append(f"{self._held_rows:,} of {counted} rows")
         if None in layout.columns:
-            parts.append(f"{len(layout.columns) - 1} of {len(self._names)} columns shown")
+            parts.append(f"{len(self._names):,} columns ({len(layout.columns) - 1} shown)")
         return ", ".join(parts)
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Cells the text takes on a screen; it holds no controls."""
     return len(text) if text.isascii() else max(0, wcswidth(text))
 
@@ -144,32 +170,32 @@ def _is_ascii(texts: pa.Array) -> bool:
 def _widest(texts: pa.Array) -> int:
     if _is_ascii(texts):
         return pc.max(pc.binary_length(texts)).as_py() or 0
-    return max(_width(text) for text in texts.to_pylist())
+    return max(width_of(text) for text in texts.to_pylist())
 
 
-def _padded(texts: pa.Array, width: int, right: bool, cut: bool) -> pa.Array:
+def _padded(texts: pa.Array, width: int, right: bool, cutting: bool) -> pa.Array:
     """Each text filled up to the width with spaces; cut where it is wider, if that is allowed."""
-    if _is_ascii(texts) and not (cut and _widest(texts) > width):
+    if _is_ascii(texts) and not (cutting and _widest(texts) > width):
         return (pc.ascii_lpad if right else pc.ascii_rpad)(texts, width, " ")
-    cells = [_cut(text, width) if cut else text for text in texts.to_pylist()]
-    return pa.array([_padding(cell, width, 0 if right else 1) for cell in cells], TEXT)
+    cells = [cut(text, width) if cutting else text for text in texts.to_pylist()]
+    return pa.array([padding(cell, width, 0 if right else 1) for cell in cells], TEXT)
 
 
-def _padding(text: str, width: int, place: int) -> str:
+def padding(text: str, width: int, place: int) -> str:
     """The text with spaces before it (place 0), behind it (1), or around it (2)."""
-    spaces = max(0, width - _width(text))
+    spaces = max(0, width - width_of(text))
     before = {0: spaces, 1: 0, 2: spaces // 2}[place]
     return " " * before + text + " " * (spaces - before)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
     """The text, or as much of its beginning as fits with a mark that it goes on."""
     begin = text[: 8 * width + 8]  # enough for any cluster of characters, and no more work than that for a very long text
-    if len(begin) == len(text) and _width(text) <= width:
+    if len(begin) == len(text) and width_of(text) <= width:
         return text
     text = begin
     room, end = width - len(ELIDED), 0
-    while end < len(text) and _width(text[: end + 1]) <= room:
+    while end < len(text) and width_of(text[: end + 1]) <= room:
         end += 1
     while 0 < end < len(text) and wcwidth(text[end]) == 0:  # a mark on the last character belongs to it: both go
         end -= 1
