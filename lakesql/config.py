@@ -105,6 +105,17 @@ KEYS: dict[str, str] = {
     "reader.metadata_cache": 'memory for metadata files that never change; default "256MB"',
     "reader.metadata_file_limit": 'no metadata file above this size is read; default "2GB"',
     "reader.FORMAT.KEY": "an option for every table of a format",
+    "connections.NAME.target": 'what `lakesql NAME` and `\\c NAME` open; `NAME = "target"` says the same',
+    "connections.NAME.as_of": "a version or time that its tables are read at",
+    "shell.expanded": 'whether the shell shows rows one below the other: "off", "on", "auto"',
+    "shell.format": 'how the shell writes rows; default "table"',
+    "shell.mode": 'keys for editing: "emacs" or "vi"',
+    "shell.null": 'what stands for null on the shell\'s screen; default "NULL"',
+    "shell.on_error": 'whether files that the shell includes go on after an error: "continue" or "stop"',
+    "shell.pager": 'whether what is taller than the screen goes through $PAGER: "auto", "on", "off"',
+    "shell.rows": "how many rows the shell shows; default 40",
+    "shell.theme": 'the shell\'s colours: "auto", "dark", "light", "none"',
+    "shell.timing": 'whether a line about time and files follows each statement: "on" or "off"',
 }
 """Every key lakesql.toml knows, with its meaning; words in capitals stand for names."""
 
@@ -174,6 +185,22 @@ class ReaderConfig:
 
 
 @dataclass(frozen=True)
+class ConnectionConfig:
+    """A name for a target. as_of: text, as --as-of takes it."""
+
+    target: str
+    as_of: str | None = None
+
+
+@dataclass(frozen=True)
+class ShellConfig:
+    """What the shell starts with: its options by name, as text; and the targets that have names."""
+
+    options: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, ConnectionConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Config:
     """A configuration file, or the defaults. source: the file, None for the defaults; relative paths in it are already absolute."""
 
@@ -184,6 +211,7 @@ class Config:
     engine: EngineConfig = EngineConfig()
     session: SessionConfig = SessionConfig()
     reader: ReaderConfig = ReaderConfig()
+    shell: ShellConfig = ShellConfig()
 
     def without_names(self) -> Config:
         """The same stores, engine, reader and time zone, but no catalogs, tables, or defaults that are about them: for a session on another target."""
@@ -219,6 +247,7 @@ def parse(text: str, source: str) -> Config:
         _engine(root.section("engine")),
         _session(root.section("session")),
         _reader(root.section("reader")),
+        ShellConfig(_shell(root.section("shell")), {s.path[-1]: _connection(s) for s in root.sections("connections", shorthand="target")}),
     )
     root.finish()
     return config
@@ -370,3 +399,19 @@ def _reader(section: Section) -> ReaderConfig:
     section.known.update(FORMAT_NAMES)
     section.finish()
     return ReaderConfig(default.metadata_cache_bytes if cache is None else cache, default.metadata_file_limit_bytes if limit is None else limit, formats)
+
+
+def _shell(section: Section) -> Mapping[str, str]:
+    known = [key.removeprefix("shell.") for key in KEYS if key.startswith("shell.")]
+    for key in section.values:
+        if key not in known:
+            raise section.unknown(key, known)
+    return {key: {"true": "on", "false": "off"}.get(text, text) for key, text in section.texts().items()}
+
+
+def _connection(section: Section) -> ConnectionConfig:
+    target, as_of = section.location("target"), section.instant("as_of")
+    section.finish()
+    if target is None:
+        raise section.error("a connection needs a target")
+    return ConnectionConfig(target, as_of)

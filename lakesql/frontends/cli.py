@@ -37,11 +37,13 @@ from lakesql.errors import (
     UnsupportedFeatureError,
 )
 from lakesql.frontends import options as command_line
+from lakesql.frontends.footer import facts_of, tables_of
 from lakesql.frontends.options import USAGE, Options
-from lakesql.frontends.output import FileOutput, Output, StandardOutput
+from lakesql.frontends.output import FileOutput, Output, OutputError, StandardOutput
 from lakesql.frontends.render import PLAN, Format, renderer
 from lakesql.frontends.running import Running
 from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
+from lakesql.frontends.targets import place_of
 from lakesql.frontends.words import Words
 
 if TYPE_CHECKING:
@@ -101,6 +103,10 @@ def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words
         stdout.flush()
         return OK
     scripts = read_scripts(options.sources, stdin)
+    if scripts is None and stdin is not None and stdin.isatty() and stdout.isatty() and options.output is None:
+        from lakesql.frontends.shell.loop import run  # the shell, which loads prompt-toolkit
+
+        return run(options)
     if scripts is None:
         words.say(f"usage: {USAGE}\nThere is no SQL to run: give it with -c or -f, or on standard input. lakesql --help says more.")
         return WRONG_USE
@@ -122,7 +128,7 @@ def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words
 
 
 def _run_steps(steps: Sequence[Step], session: Session, output: Output, options: Options, words: Words) -> int:
-    wrote = False
+    wrote, failed = False, OK
     for step in steps:
         started = time.monotonic()
         try:
@@ -134,10 +140,12 @@ def _run_steps(steps: Sequence[Step], session: Session, output: Output, options:
             return INTERRUPTED
         except Exception as error:
             words.error(error, step.script.place(step.start + _position(error)))
-            return exit_code(error)
-    if wrote:
+            failed = failed or exit_code(error)
+            if options.on_error == "stop" or isinstance(error, OutputError | QueryCancelledError):
+                return failed
+    if wrote and not failed:
         output.complete()
-    return OK
+    return failed
 
 
 def _run_step(step: Step, session: Session, output: Output, options: Options, words: Words, *, another: bool) -> bool:
@@ -145,18 +153,21 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
     with Running(session, step.text, step.parameters, options.timeout_seconds) as running:
         result = running.result()
         written: tuple[str, ...] = ()
+        row_count, complete = 0, True
         if result.returns_rows:
             batches = running.batches()
             first = next(batches, None)  # what fails at once fails before a header is out
             if another:
                 output.write(b"\n")
             format_ = PLAN if step.is_plan and options.format.name == "table" else options.format
-            rows = renderer(format_, output, output.screen)  # type: ignore[arg-type]
+            rows = renderer(format_, output, output.screen, options.null_string)  # type: ignore[arg-type]
             with _rendering(format_):
                 rows.begin(result.schema)
             for batch in itertools.chain([] if first is None else [first], batches):
+                row_count += batch.num_rows
                 with _rendering(format_):
                     if not rows.write(batch):
+                        complete = False
                         break
                 output.flush()
             with _rendering(format_):
@@ -168,7 +179,8 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
         for notice in (*result.notices, *written):
             words.notice(notice)
         if options.stats:
-            words.stats(result, running.elapsed_seconds)
+            rows_given = row_count if result.returns_rows else None
+            words.stats(facts_of(tables_of(result), rows_given, running.elapsed_seconds, result.progress(), complete=complete))
     return result.returns_rows
 
 
@@ -184,12 +196,8 @@ def _check_output(options: Options, steps: Sequence[Step], stdout: TextIO) -> No
 def _session(options: Options) -> Session:
     from lakesql.session import Session  # loads the engine
 
-    target = options.target
-    if options.sample:
-        from lakesql import sample
-
-        target = str(sample.lake())
-    return Session.open(target, as_of=options.as_of, config=options.config)
+    target, as_of = place_of(options)
+    return Session.open(target, as_of=as_of, config=options.config)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pyarrow as pa
 from lakesql import settings, sql
 from lakesql.errors import Error
 from lakesql.frontends.completion_scope import TableRef
+from lakesql.frontends.describe import table_details
 from lakesql.sql.outline import quoted
 from lakesql.table import Latest
 
@@ -99,6 +100,10 @@ class SessionNames:
                     time = commit.time if commit is not None else _time(row.get("commit_time") or row.get("create_time"))
                     found.append(VersionName(str(row[name_column]), kind or str(row["type"]).lower(), time, commit.operation if commit else ""))
         return [*found, *snapshots[:VERSIONS_LIMIT]]
+
+    def details(self, ref: TableRef) -> list[str]:
+        """What is to be said of a table beside its columns, a line each. Raises what opening it raises."""
+        return table_details(self._table(ref))
 
     def functions(self) -> list[FunctionName]:
         """The engine's functions, each once."""

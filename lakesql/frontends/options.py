@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lakesql.errors import ConfigError, did_you_mean
-from lakesql.frontends.render import FORMATS, Format, format_of_file
+from lakesql.frontends.render import FORMATS, NULL_TEXT_FORMATS, Format, format_of_file
 
 USAGE = "lakesql [TARGET] [-c SQL | -f FILE]... [options]"
 
@@ -19,7 +19,8 @@ SQL over lakehouse tables: Delta, Iceberg, Paimon, Hudi, Lance.
 
 TARGET is a table, a directory of tables, or a lakesql.toml, as a path or URL.
 Without one, lakesql.toml of the working directory is used, if it is there.
-SQL comes from -c and -f, in the order given, else from standard input.
+SQL comes from -c and -f, in the order given, else from standard input; on a
+terminal without either, the shell opens.
 Rows go to standard output, words to standard error."""
 
 _EPILOG = """\
@@ -59,6 +60,8 @@ class Options:
     as_of: str | None
     parameters: Mapping[str, Any] | None
     timeout_seconds: float | None
+    on_error: str
+    null_string: str | None
     sample: bool
     config: str | None
     stats: bool
@@ -75,14 +78,19 @@ def parse(argv: Sequence[str]) -> Options:
         given.sample = given.target = given.output = given.format = None
     if given.sample and given.target is not None:
         raise ConfigError(f'--sample and the target "{given.target}" exclude each other')
+    format_ = _format(given.format, given.output)
+    if given.null_string is not None and format_.name not in NULL_TEXT_FORMATS:
+        raise ConfigError(f"--null-string is for {', '.join(NULL_TEXT_FORMATS)}, not for {format_.name}")
     return Options(
         given.target,
         tuple(given.sources or ()),
-        _format(given.format, given.output),
+        format_,
         given.output,
         given.as_of,
         dict(given.parameters) if given.parameters else None,
         given.timeout,
+        given.on_error,
+        given.null_string,
         bool(given.sample),
         given.config,
         given.stats,
@@ -126,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("-c", "--command", dest="sources", metavar="SQL", action=_AddSource, help="run these statements; may be given again")
     sql.add_argument("-f", "--file", dest="sources", metavar="FILE", action=_AddSource, help="run the statements in a file, - for standard input")
     sql.add_argument(
+        "-v",
         "--param",
         dest="parameters",
         metavar="NAME=VALUE",
@@ -134,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
         help="bind a value to :NAME or $NAME; numbers, true, false and null as in JSON, else text; may be given again",
     )
     sql.add_argument("--as-of", metavar="VERSION", help="read every table at this version or time, unless the statement says otherwise")
+    sql.add_argument(
+        "--on-error",
+        metavar="WHAT",
+        choices=("stop", "continue"),
+        default="stop",
+        help="stop at the first statement that fails, or continue with the others; the exit code is that of the first failure",
+    )
     sql.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="stop a statement that runs longer than this")
     lake = parser.add_argument_group("lake")
     lake.add_argument("--sample", action="store_true", help="use the sample lake that comes with lakesql")
@@ -141,7 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_argument_group("output")
     output.add_argument("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; by default what the ending of -o says, else table")
     output.add_argument("-o", "--output", metavar="FILE", help="write rows to a file, which appears only when it is complete")
-    output.add_argument("--stats", action="store_true", help="say which version of each table was read, and how much of it")
+    output.add_argument("--null-string", metavar="TEXT", help="what stands for null, in table, vertical and csv")
+    output.add_argument("--stats", action="store_true", help="after each statement, write one line of JSON about what was read to standard error")
     output.add_argument("--quiet", action="store_true", help="say nothing but errors")
     output.add_argument("--debug", action="store_true", help="show the traceback of an error")
     about = parser.add_argument_group("about")
@@ -162,13 +179,13 @@ def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not (name.isidentifier() or name.isdecimal()):
         raise argparse.ArgumentTypeError(f'"{text}" is not of the form NAME=VALUE')
-    return name, _value(value)
+    return name, parameter_value(value)
 
 
-def _value(text: str) -> Any:
+def parameter_value(text: str) -> Any:
     """A JSON scalar, or the text itself.
 
-    >>> _value("12"), _value("2026-01-03"), _value('"12"'), _value("null"), _value("[1]")
+    >>> parameter_value("12"), parameter_value("2026-01-03"), parameter_value('"12"'), parameter_value("null"), parameter_value("[1]")
     (12, '2026-01-03', '12', None, '[1]')
     """
     try:

@@ -77,6 +77,11 @@ class Table:
                 self._write_held()
         return True
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether columns were left out for want of room."""
+        return self._layout is not None and None in self._layout.columns
+
     def end(self) -> tuple[str, ...]:
         layout = self._layout or self._write_held()
         self._write_frame(layout, "└", "┴", "┘")
