@@ -43,7 +43,6 @@ from lakesql.frontends.output import FileOutput, Output, OutputError, StandardOu
 from lakesql.frontends.render import PLAN, Format, renderer
 from lakesql.frontends.running import Running
 from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
-from lakesql.frontends.targets import place_of
 from lakesql.frontends.words import Words
 
 if TYPE_CHECKING:
@@ -194,6 +193,7 @@ def _check_output(options: Options, steps: Sequence[Step], stdout: TextIO) -> No
 
 
 def _session(options: Options) -> Session:
+    from lakesql.frontends.targets import place_of
     from lakesql.session import Session  # loads the engine
 
     target, as_of = place_of(options)

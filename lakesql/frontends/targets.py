@@ -1,9 +1,14 @@
-"""What a command line's target means: a place, the sample lake, or the name of a connection of the configuration."""
+"""What a command line's target means: a place, the sample lake, or the name of a connection of the configuration, where no file is called so."""
 
 from __future__ import annotations
 
+import os
+import re
+
 from lakesql.config import Config, load_config
 from lakesql.frontends.options import Options
+
+_NAME = re.compile(r"[\w.-]+")
 
 
 def place_of(options: Options, target: str | None = None) -> tuple[str | None, str | None]:
@@ -13,7 +18,7 @@ def place_of(options: Options, target: str | None = None) -> tuple[str | None, s
 
         return str(sample.lake()), options.as_of
     wanted = target if target is not None else options.target
-    if wanted is not None:
+    if wanted is not None and _NAME.fullmatch(wanted) and not os.path.exists(wanted):
         connection = configuration(options).shell.connections.get(wanted)
         if connection is not None:
             return connection.target, options.as_of if options.as_of is not None else connection.as_of

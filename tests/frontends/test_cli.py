@@ -258,7 +258,7 @@ def test_a_terminal_gets_the_same_csv_and_a_shorter_table(run: Run, answers: dic
     assert run("-c", "MANY", "--format", "csv", terminal=True).out == run("-c", "MANY", "--format", "csv").out
     monkeypatch.setenv("COLUMNS", "12")
     lines = run("-c", "MANY", terminal=True).out.decode().splitlines()
-    assert lines[-1] == "40 of 50 rows shown, 1 of 2 columns shown"
+    assert lines[-1] == "40 of 50 rows, 2 columns (1 shown)"
     assert max(map(len, lines[:-1])) <= 12
     assert len(run("-c", "MANY").out.decode().splitlines()) == 55
 
@@ -267,7 +267,7 @@ def test_a_terminal_takes_no_more_rows_than_it_shows(run: Run, fake: FakeSession
     answers["ENDLESS"] = lambda _: fake.endless(pa.record_batch({"n": range(100)}))
     ran = run("-c", "ENDLESS", terminal=True)
     assert ran.code == 0
-    assert ran.out.decode().splitlines()[-1] == "40 of 1,000+ rows shown"
+    assert ran.out.decode().splitlines()[-1] == "40 of 1,000+ rows"
     assert fake.cancelled.is_set()
 
 
@@ -385,14 +385,46 @@ def test_stats(run: Run, answers: dict[str, Any]) -> None:
     )
     ran = run("-c", "READ", "--stats", "--format", "csv")
     assert ran.out == CSV
-    lines = ran.err.splitlines()
-    assert all(line.rsplit(", ", 1)[1].endswith(" s") for line in lines)
-    assert [line.rsplit(", ", 1)[0] for line in lines] == [
-        "orders: delta version 8123 of 2026-01-03T06:30:00Z, 3 of 240 files (200 dropped by partition, 37 by statistics), 12.0 MiB of 1.0 GiB",
-        "c: iceberg version 9, 1 of 1 files (0 dropped by partition, 0 by statistics)",
-        "orders$files: metadata",
+    (line,) = ran.err.splitlines()
+    told = json.loads(line)
+    assert told.pop("elapsed_s") >= 0
+    tables = told.pop("tables")
+    assert told == {
+        "rows": 2,
+        "complete": True,
+        "files_total": 241,
+        "files_kept": 4,
+        "files_read": None,
+        "skipped_by_partition": 200,
+        "skipped_by_statistics": 37,
+        "bytes_read": None,
+    }
+    assert [(t["name"], t["format"], t["version"], t["committed_at"], t["files_kept"]) for t in tables] == [
+        ("orders", "delta", "8123", "2026-01-03T06:30:00Z", 3),
+        ("c", "iceberg", "9", None, 1),
+        ("orders$files", "delta", "", None, None),
     ]
-    assert run("-c", "SET a = 1", "--stats").err.startswith("no table was read, 0.")
+    assert json.loads(run("-c", "SET a = 1", "--stats").err)["rows"] is None
+
+
+def test_on_error_continue_runs_the_rest_and_still_fails(run: Run, answers: dict[str, Any]) -> None:
+    """Statement 24."""
+    answers["BAD"] = lambda _: errors.StorageError("gone")
+    answers["ROWS"] = lambda _: TWO
+    ran = run("-c", "ROWS; BAD; nosuch; ROWS", "--on-error", "continue", "--format", "csv")
+    assert ran.code == 3
+    assert ran.out == CSV + b"\n" + CSV
+    assert ran.err.count("error ") == 2
+    assert run("-c", "ROWS; BAD; ROWS", "--format", "csv").out == CSV
+
+
+def test_null_string(run: Run, answers: dict[str, Any]) -> None:
+    """Statement 16: what stands for null, and nothing else."""
+    answers["N"] = lambda _: pa.table({"a": [None, "", "x"]})
+    assert run("-c", "N", "--format", "csv").out == b'a\n\n""\nx\n'
+    assert run("-c", "N", "--format", "csv", "--null-string", "(none), really").out == b'a\n"(none), really"\n""\nx\n'
+    assert "(none)" in run("-c", "N", "--null-string", "(none)").out.decode()
+    assert run("-c", "N", "--format", "json", "--null-string", "-").code == 2
 
 
 def test_data_in_errors_cannot_command_the_terminal(run: Run, answers: dict[str, Any]) -> None:
@@ -477,7 +509,9 @@ def test_help_names_every_option_and_fits_a_terminal(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("COLUMNS", "80")
     text = help_text()
-    for option in "TARGET -c -f --format -o --as-of --param --timeout --sample --config --stats --quiet --debug --version --help".split():  # noqa: SIM905
+    for (
+        option
+    ) in "TARGET -c -f --format -o --as-of --param --timeout --sample --config --stats --quiet --debug --version --help -v --on-error --null-string".split():  # noqa: SIM905
         assert option in text
     assert [line for line in text.splitlines() if len(line) > 88] == []
 

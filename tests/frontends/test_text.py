@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from lakesql.frontends.footer import size_text
 from lakesql.frontends.render.cells import CellText
 from lakesql.frontends.render.json_text import JsonText
 from lakesql.frontends.render.scalars import interval_text
 from lakesql.frontends.types import sql_type_name
-from lakesql.frontends.words import size_text
 
 FAR_US = 253_402_300_800_000_000  # 10000-01-01
 

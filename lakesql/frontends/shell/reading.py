@@ -220,6 +220,7 @@ class Reader:
     def __init__(self, state: State, completer: ShellCompleter, history: History, *, input: Input | None = None, output: Output | None = None) -> None:
         self._state = state
         self.completer = completer
+        self.history = history
         self.session: PromptSession[str] = PromptSession(
             message=self._message,
             multiline=True,
@@ -272,12 +273,13 @@ class Reader:
 
         @keys.add("enter", filter=in_text & searching, eager=True)
         def take(event: KeyPressEvent) -> None:
-            self.completer.searching = False
             buffer = event.current_buffer
-            if buffer.complete_state is not None and buffer.complete_state.completions:
-                chosen = buffer.complete_state.current_completion or buffer.complete_state.completions[0]
-                buffer.apply_completion(chosen)
+            chosen = buffer.complete_state.current_completion.text if buffer.complete_state and buffer.complete_state.current_completion else None
+            matches = [chosen] if chosen else fuzzy(buffer.document.text_before_cursor, self.history.get_strings())
+            self.completer.searching = False
             buffer.cancel_completion()
+            if matches:
+                buffer.document = Document(matches[0], len(matches[0]))
 
         @keys.add("c-g", filter=in_text & searching, eager=True)
         @keys.add("c-c", filter=in_text & searching, eager=True)

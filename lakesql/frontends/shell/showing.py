@@ -88,7 +88,7 @@ def show_kept(state: State, terminal: Terminal, *, is_plan: bool = False, whole:
     if format_.name == "table" and _is_expanded(state, last, terminal):
         format_ = FORMATS["vertical"]
     out = io.BytesIO()
-    made = renderer(format_, out, screen, state.option("null"))
+    made = renderer(format_, out, screen, state.null_text)
     made.begin(last.schema)
     for batch in last.batches:
         if not made.write(batch):
@@ -134,7 +134,7 @@ def _show_as_it_comes(result: RemoteResult, state: State, terminal: Terminal) ->
     rows = 0
     for batch in result.batches():
         out = io.BytesIO()
-        made = renderer(FORMATS[state.option("format")], out, Screen(terminal.columns, max(1, batch.num_rows)), state.option("null"))
+        made = renderer(FORMATS[state.option("format")], out, Screen(terminal.columns, max(1, batch.num_rows)), state.null_text)
         made.begin(result.schema)
         made.write(batch)
         made.end()
@@ -150,7 +150,7 @@ def _write_all(result: RemoteResult, target: str, state: State) -> int:
     with _opened(target) as out:
         batches = result.batches()
         first = next(batches, None)  # what fails at once leaves no file behind
-        made = renderer(format_, out, None, state.option("null") if format_.name != "csv" else None)  # type: ignore[arg-type]
+        made = renderer(format_, out, None, state.null_text)  # type: ignore[arg-type]
         made.begin(result.schema)
         for batch in itertools.chain([] if first is None else [first], batches):
             made.write(batch)

@@ -65,6 +65,12 @@ class State:
         """An option's value."""
         return self.options[name]
 
+    @property
+    def null_text(self) -> str | None:
+        """What stands for null; None for what each format has by itself."""
+        text = self.options["null"]
+        return None if text == _PLAIN["null"] else text
+
     def set_option(self, name: str, value: str) -> None:
         """Changes an option. Raises ConfigError."""
         if name not in OPTIONS:
@@ -81,6 +87,9 @@ class State:
             keys = {p.key for p in sql.parse(text).placeholders}
         except Error:
             return None
+        numbers = [str(number) for number in range(1, len(keys) + 1)]
+        if keys and keys == set(numbers) and keys <= self.variables.keys():
+            return [self.variables[number] for number in numbers]
         return {k: self.variables[k] for k in keys if k in self.variables} or None
 
 
