@@ -17,6 +17,7 @@ DESCRIBE, SET, views) end before step 4 and live in `catalog_statements.py`.
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakesql import answers, catalog_statements, explain, sql, travel
+from lakesql import answers, catalog_statements, explain, renames, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.config import Config, load_config
 from lakesql.engines import Bound, BoundScan, Engine, Prepared, Rows, open_engine
@@ -62,6 +63,8 @@ class _Scan:
     relation: Relation
     answered: bool
 
+
+_VERBS = ("SELECT", "WITH", "VALUES", "EXPLAIN", "DESCRIBE", "SHOW", "SET", "CREATE", "DROP")
 
 _FILES_KEPT = 20_000
 """Plans over more files are not kept: their lists are large, and reading that many files takes longer than planning."""
@@ -155,7 +158,7 @@ class Session:
                     sql=statement.text,
                     position=0,
                     length=len(statement.verb),
-                    hint="there are SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET, CREATE VIEW and DROP VIEW",
+                    hint=_close_verb(statement.verb) or "there are SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET, CREATE VIEW and DROP VIEW",
                 )
             case _:
                 return catalog_statements.run(self, statement, bound)
@@ -254,8 +257,12 @@ class Session:
     def _plan(self, statement: sql.Statement, parameters: Mapping[str, Any]) -> _Plan:
         """Steps 2 to 6."""
         sources, rendered = self.resolver.resolve(statement, parameters)
-        with _placed(statement, rendered):
-            bound = self._engine.bind(rendered.text, {s.engine_name: s.schema for s in sources}, parameters)
+        try:
+            with _placed(statement, rendered):
+                bound = self._engine.bind(rendered.text, {s.engine_name: s.schema for s in sources}, parameters)
+        except UnknownColumnError as error:
+            renames.explain(error, [s.table for s in sources])
+            raise
         scans, metadata = [], {}
         for source in sources:
             if source.snapshot is None:
@@ -367,6 +374,12 @@ def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
             if span is not None:
                 sql.place(error, statement, span)
         raise
+
+
+def _close_verb(verb: str) -> str | None:
+    """The beginning that was meant, where one is close."""
+    close = difflib.get_close_matches(verb, _VERBS, n=1, cutoff=0.7)
+    return f'did you mean "{close[0]}"?' if close else None
 
 
 def _progress(rows: Rows) -> ScanProgress | None:

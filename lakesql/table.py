@@ -196,6 +196,9 @@ class Table(Protocol):
     #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included;
     #                                                        instants without an offset are in time_zone. Raises SqlError for an option it does not know
     #                                                        or that contradicts.
+    #   schema_states() -> Sequence[tuple[str, int | None, Mapping[str, str]]]
+    #                                                        the table's schemas, the oldest first, the current one last: what each is called, when it came
+    #                                                        (microseconds UTC), and its columns' names by ids that stay when a column is renamed.
     #   names_state -> bool                                  True where the name itself says which state is read, so that a session's default does not.
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TableFacts:
     """One table that a statement read. version: "" for tables of metadata; committed_at: ISO 8601 in UTC, None where nothing says. Counts of files, which are
-    None where no scan was planned; skipped ones by what proved them useless."""
+    None where no scan was planned; skipped ones by what proved them useless.
+    unused: predicates that pruning could not use, with the reason."""
 
     name: str
     format: str
@@ -29,6 +30,7 @@ class TableFacts:
     skipped_by_statistics: int = 0
     bytes_total: int | None = None
     bytes_kept: int | None = None
+    unused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,15 @@ def tables_of(result: Result) -> tuple[TableFacts, ...]:
         facts = TableFacts(snapshot.name, snapshot.format, snapshot.version, committed)
         if scan is not None:
             unread.remove(scan)
-            counts = (scan.files_total, scan.files_kept, scan.dropped_by_partition, scan.dropped_by_statistics, scan.bytes_total, scan.bytes_kept)
+            counts = (
+                scan.files_total,
+                scan.files_kept,
+                scan.dropped_by_partition,
+                scan.dropped_by_statistics,
+                scan.bytes_total,
+                scan.bytes_kept,
+                scan.report.unused,
+            )
             facts = TableFacts(snapshot.name, snapshot.format, snapshot.version, committed, *counts)
         found.append(facts)
     return tuple(found)

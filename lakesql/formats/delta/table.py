@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from lakesql.errors import ConfigError, NoSuchVersionError, UnknownTableError, d
 from lakesql.formats.delta.change_feed import DeltaChanges
 from lakesql.formats.delta.change_range import Bounds
 from lakesql.formats.delta.metadata import METADATA
+from lakesql.formats.delta.metadata_log import schema_history
 from lakesql.formats.delta.moved import Moved
 from lakesql.formats.delta.snapshot import DeltaSnapshot, Place
 from lakesql.formats.delta.states import States
@@ -68,6 +70,18 @@ class DeltaTable:
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
         return tuple(METADATA)
+
+    def schema_states(self) -> list[tuple[str, int | None, dict[str, str]]]:
+        """See Table: from the commits that set the schema, where columns are mapped and so can be renamed."""
+        found = []
+        for row in reversed(schema_history(self._at(None)).load().to_pylist()):
+            fields = (json.loads(row["schema"] or "{}") or {}).get("fields") or []
+            ids = {
+                str(f.get("metadata", {}).get("delta.columnMapping.id")): str(f["name"]) for f in fields if "delta.columnMapping.id" in f.get("metadata", {})
+            }
+            when = row["committed_at"]
+            found.append((f"version {row['version']}", None if when is None else int(when.timestamp() * 1_000_000), ids))
+        return found
 
     def _at(self, version: int | None) -> DeltaSnapshot:
         state = self._place.states.at(version)

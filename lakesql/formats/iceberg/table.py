@@ -106,6 +106,16 @@ class IcebergTable:
         """See Table."""
         return tuple(METADATA_TABLES)
 
+    def schema_states(self) -> list[tuple[str, int | None, dict[str, str]]]:
+        """See Table: the schemas in the metadata, with the times of their first snapshots."""
+        metadata = self.current_metadata()
+        began: dict[int, int] = {}
+        for snapshot in metadata.raw_snapshots.values():
+            id_, time_ms = snapshot.get("schema-id"), snapshot.get("timestamp-ms")
+            if isinstance(id_, int) and isinstance(time_ms, int):
+                began[id_] = min(time_ms * 1000, began.get(id_, time_ms * 1000))
+        return [(f"schema {s.id}", began.get(s.id), {str(f.id): f.name for f in s.fields}) for s in reversed(metadata.newest_schemas)]
+
     def current_metadata(self) -> TableMetadata:
         """The newest metadata. Raises NotATableError, MetadataError, MissingFileError, UnsupportedFeatureError."""
         path = metadata_file.newest(self._storage, self.location)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from lakesql.errors import UnknownTableError, UnsupportedFeatureError, did_you_mean
 from lakesql.formats.paimon.entries import Manifests
@@ -20,7 +21,7 @@ from lakesql.kept import Kept
 from lakesql.location import join
 from lakesql.relation import Batches
 from lakesql.storage import Storage
-from lakesql.table import At
+from lakesql.table import At, Latest
 
 _BRANCH = "branch_"
 _VIEWS = {"ro": View(top_only=True), "row_tracking": View(tracked=True)}
@@ -79,6 +80,15 @@ class PaimonTable:
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
         return (*METADATA, *_VIEWS)
+
+    def schema_states(self) -> list[tuple[str, int | None, dict[str, str]]]:
+        """See Table: the schemas that are there."""
+        found = []
+        for schema in self._snapshot(Latest()).schemas.all():
+            fields: Any = (schema.raw or {}).get("fields") or []
+            when = None if schema.time_ms is None else schema.time_ms * 1000
+            found.append((f"schema {schema.id}", when, {str(f["id"]): str(f["name"]) for f in fields}))
+        return found
 
     def _snapshot(self, at: At) -> PaimonSnapshot:
         """One branch's state."""

@@ -22,6 +22,7 @@ from lakesql.errors import ConfigError
 from lakesql.frontends.footer import Facts, facts_of
 from lakesql.frontends.output import FileOutput, Output
 from lakesql.frontends.render import FORMATS, PLAN, Format, Screen, format_of_file, renderer
+from lakesql.frontends.render.plan_tree import plan_tree
 from lakesql.frontends.render.table import COUNTED_ROWS, Table
 from lakesql.frontends.shell.client import RemoteResult
 from lakesql.frontends.shell.state import Kept, State
@@ -87,6 +88,10 @@ def show_kept(state: State, terminal: Terminal, *, is_plan: bool = False, whole:
     screen = None if whole or format_.name not in ("table", "vertical") else Screen(terminal.columns, cap)
     if format_.name == "table" and _is_expanded(state, last, terminal):
         format_ = FORMATS["vertical"]
+    tree = _tree(last, terminal) if is_plan and not whole else None
+    if tree is not None:
+        _page("".join(f"{line}\n" for line in tree), state, terminal, whole=False, is_short=False)
+        return
     out = io.BytesIO()
     made = renderer(format_, out, screen, state.null_text)
     made.begin(last.schema)
@@ -99,6 +104,14 @@ def show_kept(state: State, terminal: Terminal, *, is_plan: bool = False, whole:
         out.write(f"the first {cap:,} rows, which is as far as the statement was run: \\o writes all rows to a file\n".encode())
     is_short = format_.name == "table" and not whole and cap <= _SHORT_ROWS  # its head may scroll away: that is less in the way than a pager for each query
     _page(out.getvalue().decode(), state, terminal, whole=whole, is_short=is_short)
+
+
+def _tree(last: Kept, terminal: Terminal) -> list[str] | None:
+    """The plan of EXPLAIN ANALYZE as a tree; None for other plans, and with VERBOSE, which gives several."""
+    rows = [row for batch in last.batches for row in batch.to_pylist()]
+    if len(rows) != 1 or rows[0].get("plan_type") != "Plan with Metrics":
+        return None
+    return plan_tree(rows[0]["plan"], last.facts.tables, terminal.columns)
 
 
 def _take(result: RemoteResult) -> tuple[list[pa.RecordBatch], int, bool]:

@@ -171,6 +171,22 @@ def test_explain_pruning_and_plans_are_shown_as_text(typed: Typed) -> None:
     assert "6 dropped by partition" in typed("explain pruning select * from impressions where day = '2026-11-20' and watch_ms > 60000;")
 
 
+def test_explain_analyze_is_a_tree(typed: Typed) -> None:
+    """Statement 23."""
+    shown = typed("explain analyze select count(*) from impressions where watch_ms > 60000;\nexplain analyze verbose select 1;")
+    assert re.search(r"^ *└─ .*Scan \d+ files", shown, re.M)
+    assert "Plan with Metrics" in shown
+
+
+def test_a_column_that_was_renamed(typed: Typed) -> None:
+    """Statement 20, in each format that can rename."""
+    shown = typed("select position from impressions;\nselect duration_s from items;\nselect nosuch from items;\nselct 1;")
+    assert 'renamed to "slot" in version 8 (2026-11-24)' in shown
+    assert 'renamed to "length_s" in schema 1 (2026-11-24)' in shown
+    assert "there are: category" in shown
+    assert 'did you mean "SELECT"?' in shown
+
+
 # Commands ------------------------------------------------------------------------------------------------------------------------------------------
 
 
