@@ -40,6 +40,7 @@ from lakesql.frontends import options as command_line
 from lakesql.frontends.footer import facts_of, tables_of
 from lakesql.frontends.options import USAGE, Options
 from lakesql.frontends.output import FileOutput, Output, OutputError, StandardOutput
+from lakesql.frontends.progress import ProgressLine
 from lakesql.frontends.render import PLAN, Format, renderer
 from lakesql.frontends.running import Running
 from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
@@ -131,7 +132,8 @@ def _run_steps(steps: Sequence[Step], session: Session, output: Output, options:
     for step in steps:
         started = time.monotonic()
         try:
-            wrote |= _run_step(step, session, output, options, words, another=wrote)
+            with words.progress() as line:
+                wrote |= _run_step(step, session, output, options, words, line, another=wrote)
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
@@ -147,15 +149,19 @@ def _run_steps(steps: Sequence[Step], session: Session, output: Output, options:
     return failed
 
 
-def _run_step(step: Step, session: Session, output: Output, options: Options, words: Words, *, another: bool) -> bool:
+def _run_step(step: Step, session: Session, output: Output, options: Options, words: Words, line: ProgressLine, *, another: bool) -> bool:
     """Runs one statement and writes its rows; whether there were any to write, even none. another: there were results before."""
     with Running(session, step.text, step.parameters, options.timeout_seconds) as running:
         result = running.result()
+        tables = tables_of(result)
+        running.on_wait = lambda: line.show(running.elapsed_seconds, tables, result.progress())
         written: tuple[str, ...] = ()
         row_count, complete = 0, True
         if result.returns_rows:
             batches = running.batches()
             first = next(batches, None)  # what fails at once fails before a header is out
+            if output.screen is not None:
+                line.leave()  # the screen is for rows now
             if another:
                 output.write(b"\n")
             format_ = PLAN if step.is_plan and options.format.name == "table" else options.format
@@ -175,11 +181,12 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
         else:
             for _ in running.batches():
                 pass
+        line.leave()
         for notice in (*result.notices, *written):
             words.notice(notice)
         if options.stats:
             rows_given = row_count if result.returns_rows else None
-            words.stats(facts_of(tables_of(result), rows_given, running.elapsed_seconds, result.progress(), complete=complete))
+            words.stats(facts_of(tables, rows_given, running.elapsed_seconds, result.progress(), complete=complete))
     return result.returns_rows
 
 

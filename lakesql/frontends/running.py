@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,12 @@ _GRACE_SECONDS = 0.2
 class Running:
     """One statement of a session that runs nothing else. As a context manager it stops the statement at the end, whatever the reason.
 
+    on_wait: called a few times a second while there is nothing to do but wait.
     timeout_seconds: counts from the start to the last row. Errors of the statement are raised by `result` and `batches`; QueryTimeoutError too.
     """
 
     def __init__(self, session: Session, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None, timeout_seconds: float | None) -> None:
+        self.on_wait: Callable[[], None] = lambda: None
         self._session = session
         self._text = text
         self._parameters = parameters
@@ -80,6 +82,7 @@ class Running:
             except queue.Empty:
                 if left <= _LISTEN_SECONDS:
                     raise QueryTimeoutError(f"the statement ran longer than the {self._timeout_seconds:g} s it was given") from None
+                self.on_wait()
                 continue
             if isinstance(handed, _Failure):
                 raise handed.error

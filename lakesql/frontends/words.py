@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import traceback
+from collections.abc import Iterator
 from typing import TextIO
 
 from lakesql.errors import Error, InterfaceError
 from lakesql.frontends.footer import Facts, footer_json
+from lakesql.frontends.progress import ProgressLine
 
 _OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -49,6 +51,15 @@ class Words:
         else:
             text = f"internal error: {type(error).__name__}: {error}\nhint: this is a fault of lakesql: please report it with the output of --debug"
             self.say(where + text)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[ProgressLine]:
+        """A line about progress, where standard error is a terminal; wiped at the end."""
+        line = ProgressLine(None if self.quiet else self._stderr)
+        try:
+            yield line
+        finally:
+            line.leave()
 
     def stats(self, facts: Facts) -> None:
         """What a statement read, as one line of JSON."""

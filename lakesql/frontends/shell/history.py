@@ -17,7 +17,7 @@ from prompt_toolkit.history import History
 KEPT_ENTRIES = 10_000
 _SECRET = re.compile(
     r"(?ix) \b(password|passwd|pwd|secret(?:_?access)?(?:_?key)?|token|credential|api_?key|access_?key(?:_?id)?|sas_?token|account_?key|private_?key) \b"
-    r" ['\"]? \s* (?:=>|:=|=|:|\s) \s* ['\"]? \S"
+    r" ['\"]? (?: \s* (?:=>|:=|=|:) \s* ['\"]? \S | \s+ ['\"] \S )"
     r" | ://[^/\s:@'\"]+:[^/\s@'\"]+@ | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b | [?&](?:sig|signature|X-Amz-Signature|sv)= "
 )
 

@@ -19,10 +19,10 @@ from lakesql.frontends.completion_menu import Menu
 from lakesql.frontends.completion_scope import TableRef
 from lakesql.frontends.footer import Facts, footer_json, footer_line
 from lakesql.frontends.options import Options
+from lakesql.frontends.progress import ProgressLine
 from lakesql.frontends.shell import commands
 from lakesql.frontends.shell.client import Client, RemoteResult
 from lakesql.frontends.shell.history import FileHistory, SavedQueries, state_folder
-from lakesql.frontends.shell.progress import ProgressLine
 from lakesql.frontends.shell.reading import Reader, ShellCompleter, command_in
 from lakesql.frontends.shell.showing import Terminal, show
 from lakesql.frontends.shell.state import State
@@ -126,7 +126,7 @@ class Shell:
         started = time.monotonic()
 
         def waiting() -> None:
-            line.show(result.elapsed_seconds, getattr(result, "tables", ()), result.progress, self.terminal.columns)
+            line.show(result.elapsed_seconds, getattr(result, "tables", ()), result.progress)
 
         result.on_wait, self.terminal.before_write = waiting, line.wipe
         try:

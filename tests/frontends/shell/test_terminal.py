@@ -146,6 +146,20 @@ def test_progress_is_shown_and_wiped(start: Start, tmp_path: Path) -> None:
     child.expect_exact(PROMPT)
 
 
+def test_progress_of_the_command_line(tmp_path: Path) -> None:
+    """Statements 4 and 5: on a terminal, also without the shell; nothing off one, and none of it among the rows."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    arguments = ["-m", "lakesql", "-c", JOIN, "--timeout", "3"]
+    child = pexpect.spawn(sys.executable, arguments, env=env, encoding="utf-8", dimensions=(40, 100), timeout=60)
+    child.expect(r"\d\.\d s")
+    child.expect_exact("ran longer")
+    child.expect(pexpect.EOF)
+    ran = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert ran.stdout == ""
+    assert "\x1b" not in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
 def test_a_statement_of_the_command_line_that_runs_too_long(tmp_path: Path) -> None:
     """Statement 29: exit code 4, soon."""
     started = time.monotonic()

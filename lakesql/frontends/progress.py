@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lakesql.frontends.footer import TableFacts, size_text
-from lakesql.result import ScanProgress
+
+if TYPE_CHECKING:
+    from lakesql.result import ScanProgress
 
 FIRST_SECONDS = 1.0
 _EACH_SECONDS = 0.25
@@ -25,16 +30,24 @@ class ProgressLine:
         self._shown = False
         self._last = 0.0
 
-    def show(self, elapsed_seconds: float, tables: Sequence[TableFacts], progress: ScanProgress | None, columns: int) -> None:
+    def show(self, elapsed_seconds: float, tables: Sequence[TableFacts], progress: ScanProgress | None) -> None:
         """Writes the line anew, if it is time."""
         if self._stream is None or elapsed_seconds < FIRST_SECONDS or time.monotonic() - self._last < _EACH_SECONDS:
             return
         self._last, self._shown = time.monotonic(), True
+        columns = shutil.get_terminal_size().columns
+        with contextlib.suppress(OSError, ValueError):
+            columns = os.get_terminal_size(self._stream.fileno()).columns
         self._stream.write("\r\x1b[2K" + progress_text(elapsed_seconds, tables, progress)[: max(1, columns - 1)])
         self._stream.flush()
 
+    def leave(self) -> None:
+        """Leaves no trace, and writes nothing more."""
+        self.wipe()
+        self._stream = None
+
     def wipe(self) -> None:
-        """Leaves no trace."""
+        """Takes the line away until it is shown again."""
         if self._shown and self._stream is not None:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
@@ -44,6 +57,7 @@ class ProgressLine:
 def progress_text(elapsed_seconds: float, tables: Sequence[TableFacts], progress: ScanProgress | None) -> str:
     """The words of the line.
 
+    >>> from lakesql.result import ScanProgress
     >>> progress_text(2.0, [TableFacts("t", "delta", "3", None, 10, 4, 5, 1, 100, 40)], ScanProgress(2, 20, 3000))
     '2.0 s · 2 of 4 files · 20 B of 40 B · 1,500 rows/s · 6 skipped · about 2 s left'
     """
