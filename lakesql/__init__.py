@@ -178,5 +178,19 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext lakesql` in a notebook: `%sql`, `%%sql`, `%lakesql`."""
+    from lakesql.frontends.magics.magic import load  # loads the engine and IPython's magics
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """`%unload_ext lakesql`."""
+    from lakesql.frontends.magics.magic import unload
+
+    unload(ipython)
+
+
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))

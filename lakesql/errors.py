@@ -117,6 +117,11 @@ class SqlError(ProgrammingError):
         self._length = max(1, length)
         super().__init__(message, hint=hint)
 
+    def move_to(self, sql: str, start: int) -> None:
+        """Places the error in a longer text, which holds its own from the character `start` on. One without a place stays without."""
+        if self.position is not None:
+            SqlError.__init__(self, self.message, sql=sql, position=start + self.position, length=self._length, hint=self.hint, candidates=self.candidates)
+
     def __str__(self) -> str:
         parts = [self.message]
         if self.sql is not None and self.line is not None and self.column is not None:

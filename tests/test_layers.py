@@ -83,13 +83,16 @@ WRAPPED_BY = {
     "sqlalchemy": {"catalogs/pyiceberg_catalogs.py"},
     "pyroaring": {"formats/delta", "formats/iceberg", "formats/paimon", "engines/merge_functions.py"},
     "prompt_toolkit": {"frontends/shell"},
+    "IPython": {"frontends/magics"},
+    "traitlets": {"frontends/magics"},
+    "polars": {"frontends/magics/results.py"},
 }
 """Where a heavy library may be imported."""
 
 LOADS_BY_NAME = {"__init__.py", "formats/__init__.py", "frontends/render/__init__.py"}
 """Files that import modules by a name made at run time, which the tests here cannot see: public names, formats and output formats on first use."""
 
-NEVER = {"deltalake", "duckdb", "polars", "pandas", "pyspark", "moto", "hypothesis", "pytest"}
+NEVER = {"deltalake", "duckdb", "pandas", "pyspark", "moto", "hypothesis", "pytest"}
 
 
 def modules() -> Iterator[Path]:
