@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lakesql.errors import ConfigError, did_you_mean
+from lakesql.frontends.completion_menu import Menu
+from lakesql.frontends.completion_names import SessionNames
 
 if TYPE_CHECKING:
     from lakesql.session import Session
@@ -25,6 +27,7 @@ class NamedConnection:
     config: str | None = None
     as_of: str | None = None
     _sessions: dict[str | int | datetime | None, Session] = field(default_factory=dict)
+    _menu: Menu | None = None
 
     def session(self, as_of: str | int | datetime | None = None) -> Session:
         """The session, opened if need be. as_of: another version or instant at which it reads tables; its views are not there.
@@ -44,6 +47,17 @@ class NamedConnection:
                 session.settings.set(setting, value)
         return session
 
+    def menu(self) -> Menu:
+        """What completes names of its session. Raises what Session.open raises."""
+        if self._menu is None:
+            self._menu = Menu(SessionNames(self.session()))
+        return self._menu
+
+    def changed(self) -> None:
+        """Names may mean something else now."""
+        if self._menu is not None:
+            self._menu.forget()
+
     @property
     def is_open(self) -> bool:
         return bool(self._sessions)
@@ -51,6 +65,9 @@ class NamedConnection:
     def close(self) -> None:
         """Closes its sessions. It opens them again when it is used again."""
         sessions, self._sessions = self._sessions, {}
+        menu, self._menu = self._menu, None
+        if menu is not None:
+            menu.close()
         for session in sessions.values():
             session.close()
 

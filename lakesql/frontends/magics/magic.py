@@ -15,8 +15,8 @@ from traitlets import Bool, Float, Int, Unicode
 
 from lakesql import sql
 from lakesql.errors import ConfigError, Error, QueryCancelledError, SqlError, did_you_mean
+from lakesql.frontends.magics import completing, moments, results, variables
 from lakesql.frontends.magics import line as lines
-from lakesql.frontends.magics import moments, results, variables
 from lakesql.frontends.magics.connections import Connections
 from lakesql.frontends.magics.line import Request
 from lakesql.frontends.magics.progress import Progress
@@ -54,6 +54,7 @@ class LakesqlMagic(Magics):
         super().__init__(shell)
         self._shell = shell
         self.connections = Connections()
+        self.matcher = completing.matcher(lambda: self.connections.get(None, self.target or None).menu())
 
     @no_var_expand
     @needs_local_scope
@@ -141,6 +142,7 @@ class LakesqlMagic(Magics):
     def _in_form(self, result: QueryResult, request: Request) -> Any:
         """The result, or the frame that is wanted instead."""
         if not result.returns_rows:
+            self.connections.get(request.connection).changed()
             for notice in result.notices:
                 print(f"note: {notice}")
             return result
@@ -230,6 +232,7 @@ def load(shell: InteractiveShell) -> None:
             magic.magics[kind].pop("sql", None)
         print(f"%sql belongs to {owner.split('.')[0]} in this notebook: lakesql answers to %lakesql and %%lakesql")
     shell.register_magics(magic)
+    shell.Completer.custom_matchers.append(magic.matcher)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -237,6 +240,8 @@ def unload(shell: InteractiveShell) -> None:
     for magic in [c for c in shell.configurables if isinstance(c, LakesqlMagic)]:
         shell.configurables.remove(magic)
         magic.connections.close_all()
+        if magic.matcher in shell.Completer.custom_matchers:
+            shell.Completer.custom_matchers.remove(magic.matcher)
     for kind, magics in shell.magics_manager.magics.items():
         for name in ("sql", "lakesql"):
             if _owned_by(shell.magics_manager.magics[kind].get(name)) == __name__:

@@ -62,9 +62,9 @@ def pinned(text: str, session: Session, snapshots: tuple[PinnedSnapshot, ...]) -
 def _version(mention: sql.Mention, session: Session, snapshots: tuple[PinnedSnapshot, ...]) -> str | None:
     """The version that the result read of a mention's table; None where the name itself says which state is meant."""
     name = str(mention)
-    if name.lower() in {view.lower() for view in session.views}:
+    if name.lower() in {view.lower() for view in session.resolver.views}:
         raise NotSupportedError(f'"{name}" is a view, and --as-of cannot run views at the versions of a result', hint="name its tables instead")
-    table, _ = session.table_of(mention)
+    table, _ = session.resolver.table_of(mention)
     if getattr(table, "names_state", False):
         return None
     states = [s for s in snapshots if s.version]
