@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from html import unescape
 from typing import Any
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakesql.frontends.render import html
+from lakesql.frontends.render.cells import visible
 from lakesql.frontends.render.json_text import JsonText
 from lakesql.frontends.values import python_values
 
@@ -65,6 +69,31 @@ def as_json(value: Any, type_: pa.DataType) -> Any:
 def test_json_reads_back_as_the_values(values: pa.Array) -> None:
     texts = JsonText().of(values).to_pylist()
     assert [json.loads(text) for text in texts] == [as_json(value, values.type) for value in values.to_pylist()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(ARRAYS)
+def test_cells_of_notebooks_say_what_files_say(values: pa.Array) -> None:
+    """HTML agrees cell for cell with `table`, and through it with CSV and JSON: the same text, in quotes or escaped where the format must."""
+    rows = pa.table({"v": values})
+    markup = re.findall(r'<td style="([^"]*)">(.*?)</td>', html.table(rows.schema, rows), re.DOTALL)
+    shown = [unescape(text) for _, text in markup]
+    assert shown == [text for (text,) in html.cells(rows)]
+    assert [style.endswith("#888") for style, _ in markup] == values.is_null().to_pylist()
+    records = list(csv.reader(io.StringIO(rendered("csv", rows).decode(), newline="")))[1:] if len(rows) else []
+    objects = json.loads(rendered("json", rows))
+    for text, record, item in zip(shown, records, objects, strict=True):
+        if item["v"] is None:
+            assert (text, record) == ("NULL", [] if not record else [""])
+            continue
+        assert text == (f'"{record[0]}"' if record[0] == "NULL" and isinstance(item["v"], str) else visible(record[0]))
+        if isinstance(item["v"], str):
+            assert record[0] == item["v"]
+        elif not isinstance(item["v"], float):
+            assert json.loads(record[0]) == item["v"]
+    if len(rows):
+        lines = rendered("table", rows).decode().split("\n")[4:-2]
+        assert [line[2:-2].strip() for line in lines] == [text.strip() for text in shown]
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-from lakesql.frontends.magics import summary
 from lakesql.frontends.render import html
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Progress:
         self._enabled = enabled
         self._started = time.monotonic()
         self._handle: Any = None
-        self._renewed_at = 0.0
+        self._renewed_at = -BETWEEN_SECONDS
 
     def renew(self, result: QueryResult | None = None) -> None:
         """Called while the statement is planned (None), or its rows are awaited."""
@@ -38,8 +37,7 @@ class Progress:
         if not self._enabled or now < PATIENCE_SECONDS or now - self._renewed_at < BETWEEN_SECONDS:
             return
         self._renewed_at = now
-        stats, snapshots = (None, ()) if result is None else (result.stats, result.snapshots)
-        self._show(summary.progress(now, 0 if result is None else result.row_count, stats, snapshots))
+        self._show(f"planning, {now:.1f} s" if result is None else result.progress_line(now))
 
     def finished(self, result: QueryResult) -> None:
         """The rows are there: the line becomes the footer, and what the cell shows of the result takes its place."""

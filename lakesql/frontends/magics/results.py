@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakesql.errors import InterfaceError, NotSupportedError
+from lakesql.frontends.footer import facts_of, footer_line, tables_of
 from lakesql.frontends.magics import summary
 from lakesql.frontends.magics.waiting import Clock, wait_for
 from lakesql.frontends.render import FORMATS, PLAN, Screen, html, renderer
@@ -65,6 +66,8 @@ class QueryResult:
         self._clock = clock
         self._seconds = clock.elapsed_seconds
         self._batches = iter(result)
+        self._tables = tables_of(result)
+        self._scanned = result.progress
         self._stop = weakref.finalize(self, _let_go, result)
         self._lock = threading.RLock()
 
@@ -188,7 +191,11 @@ class QueryResult:
     @property
     def footer(self) -> str:
         """The statement's work in one line."""
-        return summary.footer(self._rows_kept, self._seconds, self.stats, self.snapshots, more=not self._ended)
+        return footer_line(facts_of(self._tables, self._rows_kept, self._seconds, self._scanned(), complete=self._ended))
+
+    def progress_line(self, elapsed_seconds: float) -> str:
+        """What it does now, in one line."""
+        return summary.progress(elapsed_seconds, self._rows_kept, self._tables, self._scanned())
 
     def bundle(self) -> dict[str, str]:
         """The result by MIME type."""

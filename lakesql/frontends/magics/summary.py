@@ -1,34 +1,22 @@
-"""A statement's work in one line: `3 rows, 0.42 s, read 3 of 240 files (200 by partition, 37 by statistics skipped), 12.0 MiB, orders@8123`."""
+"""A running statement in one line; what is said at its end is `frontends/footer.py`'s."""
 
 from __future__ import annotations
 
-from lakesql.frontends.words import size_text
-from lakesql.result import PinnedSnapshot, ScanStats
+from lakesql.frontends.footer import TableFacts, size_text
+from lakesql.result import ScanProgress
 
 
-def footer(row_count: int, elapsed_seconds: float, stats: ScanStats, snapshots: tuple[PinnedSnapshot, ...], *, more: bool = False) -> str:
-    """The line below a result. more: there may be further rows, which were not taken."""
-    rows = f"{row_count:,}{'+' if more else ''} row{'' if row_count == 1 and not more else 's'}"
-    return ", ".join((rows, f"{elapsed_seconds:.2f} s", *scanned(stats), *states(snapshots)))
-
-
-def progress(elapsed_seconds: float, row_count: int, stats: ScanStats | None, snapshots: tuple[PinnedSnapshot, ...]) -> str:
-    """The line while a statement runs. stats: None while it is planned."""
-    if stats is None:
-        return f"planning, {elapsed_seconds:.1f} s"
-    rows = (f"{row_count:,} rows so far",) if row_count else ()
-    return ", ".join((f"running, {elapsed_seconds:.1f} s", *rows, *(s.replace("read ", "reading ", 1) for s in scanned(stats)), *states(snapshots)))
-
-
-def scanned(stats: ScanStats) -> tuple[str, ...]:
-    """Files and bytes; nothing where no table was read."""
-    if not stats.tables:
-        return ()
-    skipped = [f"{count:,} by {why}" for count, why in ((stats.dropped_by_partition, "partition"), (stats.dropped_by_statistics, "statistics")) if count]
-    files = f"read {stats.files_kept:,} of {stats.files_total:,} files" + (f" ({', '.join(skipped)} skipped)" if skipped else "")
-    return (files,) if stats.bytes_kept is None else (files, size_text(stats.bytes_kept))
-
-
-def states(snapshots: tuple[PinnedSnapshot, ...]) -> tuple[str, ...]:
-    """`orders@8123`, each once; metadata tables by their names alone."""
-    return tuple(dict.fromkeys(f"{s.name}@{s.version}" if s.version else s.name for s in snapshots))
+def progress(elapsed_seconds: float, row_count: int, tables: tuple[TableFacts, ...], scanned: ScanProgress | None) -> str:
+    """`running, 3.2 s, read 12 of 240 files, 37 skipped, 1.2 MiB of 40.0 MiB, orders@8123`. tables: none while the statement is planned."""
+    parts = [f"running, {elapsed_seconds:.1f} s"]
+    if row_count:
+        parts.append(f"{row_count:,} rows so far")
+    kept, total = sum(t.files_kept or 0 for t in tables), sum(t.files_total or 0 for t in tables)
+    if total:
+        read = "" if scanned is None else f"read {min(scanned.files_read, kept):,} of "
+        parts.append(f"{read}{kept:,} files" + (f", {total - kept:,} skipped" if total > kept else ""))
+    sizes = [t.bytes_kept for t in tables if t.files_total is not None]
+    if scanned is not None and sizes:
+        whole = "" if None in sizes else f" of {size_text(sum(s or 0 for s in sizes))}"
+        parts.append(f"{size_text(scanned.bytes_read)}{whole}")
+    return ", ".join((*parts, *dict.fromkeys(f"{t.name}@{t.version}" if t.version else t.name for t in tables)))
