@@ -129,6 +129,47 @@ def test_there_are_examples() -> None:
     assert len(list(examples())) >= 8
 
 
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config as Traits
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    settings = Traits()
+    settings.HistoryManager.enabled = False
+    InteractiveShell.clear_instance()
+    yield InteractiveShell.instance(config=settings)
+    InteractiveShell.instance().run_cell("%unload_ext lakesql")
+    InteractiveShell.clear_instance()
+
+
+def test_cells_run(notebook: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Blocks marked `python cell` are cells of one notebook, in order; `python cell error` must be refused."""
+    cells = re.findall(r"^```python cell( error)?\n(.*?)^```", page("jupyter.md"), re.MULTILINE | re.DOTALL)
+    assert len(cells) > 5
+    for fails, cell in cells:
+        done = notebook.run_cell(cell)
+        error = done.error_in_exec or done.error_before_exec
+        assert isinstance(error, lakesql.Error) if fails else error is None, cell
+    told = re.search(r"`(5 rows, 0\.05 s, .*?)`", page("jupyter.md"))
+    assert told is not None
+    assert re.sub(r"\d\.\d\d s", "0.05 s", told[1]) in re.sub(r"\d\.\d\d s", "0.05 s", capsys.readouterr().out)
+
+
+def test_every_part_of_the_magics_is_documented() -> None:
+    from lakesql.frontends.magics import line
+    from lakesql.frontends.magics.magic import COMMANDS, LakesqlMagic
+    from lakesql.frontends.magics.results import QueryResult
+
+    told = words(page("jupyter.md"))
+    settings = set(LakesqlMagic.class_trait_names(config=True)) - set(LakesqlMagic.__bases__[0].class_trait_names(config=True))
+    assert len(settings) > 5
+    public = {name for name in vars(QueryResult) if not name.startswith("_")} - {"rows_shown", "progress_line"}
+    assert {n for n in (*line.OPTIONS, *COMMANDS, *settings, *public) if n not in told} == set()
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page("jupyter.md"))) <= {*line.OPTIONS, "--name", "--config"}
+
+
 # Nothing is about one machine ----------------------------------------------------------------------------------------------------------------------
 
 
