@@ -15,6 +15,7 @@ import lakesql
 from lakesql import config
 from lakesql.frontends import options
 from lakesql.frontends.render import FORMATS
+from lakesql.frontends.types import base_type_name
 from lakesql.settings import DOCS as SETTINGS
 from lakesql.table import Latest
 
@@ -82,6 +83,22 @@ def test_every_metadata_table_is_documented(lake: Any) -> None:
     table.snapshot(Latest())
     told = words(page("sql.md")) | words(page("delta.md"))
     assert {name for name in table.metadata_names if f"t${name}" not in told and f'"t${name}"' not in told} == set()
+
+
+@pytest.mark.parametrize(("format_name", "name"), [("Delta", "impressions"), ("Iceberg", "items"), ("Paimon", "users")])
+def test_every_metadata_table_is_documented_with_its_columns(lake: Any, format_name: str, name: str) -> None:
+    """Structs that have a field for each column of the table are documented as structs."""
+    table = lake.session.catalogs.resolve([name])
+    table.snapshot(Latest())
+    section = page("metadata-tables.md").split(f"## {format_name}\n")[1].split("\n## ")[0]
+    told = {found[1]: found[2] for found in re.finditer(r'^\| `"t\$(\w+)"` \| [^|]+ \| (.+) \|$', section, re.MULTILINE)}
+    found = {}
+    for word in table.metadata_names:
+        if table.view(word) is None:
+            found[word] = ", ".join(f"`{f.name}` {base_type_name(f.type).lower()}" for f in table.metadata(word, Latest()).schema)
+        else:
+            assert f'`"t${word}"`' in section
+    assert {word: told.get(text.removeprefix("those of `").removesuffix("`"), text) for word, text in told.items()} == found
 
 
 # SQL runs ------------------------------------------------------------------------------------------------------------------------------------------
