@@ -233,7 +233,7 @@ def test_loading_twice(notebook: Notebook) -> None:
 def test_connections(bare: Notebook, tmp_path: Path) -> None:
     write_deltalake(tmp_path / "a", pa.table({"x": [1]}))
     write_deltalake(tmp_path / "b", pa.table({"x": [2]}))
-    (tmp_path / "lakesql.toml").write_text('[tables]\nt = "a"\n')
+    (tmp_path / "lakesql.toml").write_text('[tables]\nt = "a"\n[connections]\nshop = "b"\n')
     bare.run("%lakesql")
     assert "no connection yet" in bare.printed
     assert list(bare.run("%sql SELECT x FROM t")) == [(1,)]  # what is configured
@@ -249,6 +249,9 @@ def test_connections(bare: Notebook, tmp_path: Path) -> None:
     assert list(bare.run("%sql SELECT x FROM t")) == [(2,)]
     for wrong in ("use nobody", "open a b", "open --naem x", "open --name", "open 'a", f"open {tmp_path}/nothing"):
         assert bare.error(f"%lakesql {wrong}")
+    bare.run("%lakesql open shop")
+    assert bare.printed == "current connection: shop\n"
+    assert list(bare.run("%sql SELECT x FROM t")) == [(2,)]
     bare.run("%lakesql sample")
     assert list(bare.run("%sql SELECT count(*) > 0 FROM impressions")) == [(True,)]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from lakesql.config import load_config
 from lakesql.errors import ConfigError, did_you_mean
 from lakesql.frontends.completion_menu import Menu
 from lakesql.frontends.completion_names import SessionNames
@@ -80,7 +81,13 @@ class Connections:
         self._current: str | None = None
 
     def open(self, name: str, target: str | None, *, config: str | None = None, as_of: str | None = None) -> NamedConnection:
-        """Opens a connection and makes it the current one; one of the same name is closed. Raises what Session.open raises."""
+        """Opens a connection and makes it the current one; one of the same name is closed. target: also the name of a connection in the configuration.
+
+        Raises what Session.open raises.
+        """
+        configured = None if target is None else load_config(None, config).shell.connections.get(target)
+        if configured is not None:
+            target, as_of = configured.target, as_of or configured.as_of
         made = NamedConnection(name, target, config, as_of)
         made.session()
         if name in self._named:
