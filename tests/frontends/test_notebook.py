@@ -112,7 +112,7 @@ def test_stop(kernel: Kernel) -> None:
     cell = kernel.run(f"%%sql\n{ENDLESS}", may_fail=True)
     seconds = time.monotonic() - started
     timer.join()
-    assert seconds < 4.0
+    assert seconds < 10  # the statement would take minutes
     (error,) = (o for o in cell.outputs if o.output_type == "error")
     assert len(error.traceback) == 1
     assert error.traceback[0].startswith("cancelled after ")

@@ -41,7 +41,6 @@ class Progress:
 
     def finished(self, result: QueryResult) -> None:
         """The rows are there: the line becomes the footer, and what the cell shows of the result takes its place."""
-        self._enabled = False
         if self._handle is None:
             return
         handle, shell, cell = self._handle, self._shell, self._shell.execution_count

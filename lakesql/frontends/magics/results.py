@@ -85,8 +85,7 @@ class QueryResult:
                 raise self._failure
             if self._closed:
                 raise InterfaceError("the result was closed before all its rows were taken", hint="run the statement again")
-            if progress is None and self.new_progress is not None and threading.current_thread() is threading.main_thread():
-                progress = self.new_progress()
+            progress = progress or self._progress()
             started = time.monotonic()
             try:
                 wait_for(lambda: self._pull(rows), self._clock, tick=(lambda: None) if progress is None else lambda: progress.renew(self))
@@ -156,9 +155,10 @@ class QueryResult:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The rows as tuples of Python objects, batch by batch."""
         number = 0
+        progress = self._progress()
         while True:
             if number == len(self._kept):
-                self.take(self._rows_kept + 1)
+                self.take(self._rows_kept + 1, progress)
             if number == len(self._kept):
                 return
             with mapped():
@@ -170,6 +170,10 @@ class QueryResult:
         """Stops the statement where it still runs. Rows that were taken stay."""
         self._closed = True
         self._stop()
+
+    def _progress(self) -> Progress | None:
+        """A new line of progress; None outside of the thread that runs cells."""
+        return self.new_progress() if self.new_progress is not None and threading.current_thread() is threading.main_thread() else None
 
     def _has(self, rows: int | None) -> bool:
         return self._ended or (rows is not None and self._rows_kept >= rows)
