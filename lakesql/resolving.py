@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakesql import changes, sql, travel
+from lakesql import changes, diffing, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.errors import NotSupportedError, SqlError, UnknownTableError
-from lakesql.relation import Relation
+from lakesql.relation import Batches, Relation
 from lakesql.settings import Settings
 from lakesql.table import At, AtTime, AtVersion, Latest, Snapshot, Table
 
@@ -87,8 +87,8 @@ class Resolver:
         local: list[Source] = []
         schemas: dict[sql.Mention, pa.Schema] = {}
         for mention in statement.mentions:
-            view = self._view_of(mention)
-            hosted = self._hosted(statement, mention) if view is None else None
+            view = self.view_of(mention) if mention.diff is None else None
+            hosted = self._hosted(statement, mention) if view is None and mention.diff is None else None
             if hosted is not None:
                 replacements[mention], schemas[mention] = sql.Replacement(hosted[0]), hosted[1]
             elif view is None:
@@ -127,6 +127,11 @@ class Resolver:
     def _source(self, statement: sql.Statement, mention: sql.Mention, parameters: Mapping[str, Any], pinned: Pinned, used: frozenset[str]) -> Source:
         name = f"__lakesql_{next(self._names)}"
         with sql.at(statement, mention.name_span):
+            if mention.diff is not None:
+                table, found = diffing.opened(self, mention, parameters, pinned)
+                if isinstance(found, Batches):
+                    return Source(mention, name, table, found.schema, relation=found)
+                return Source(mention, name, table, found.schema, snapshot=found, is_feed=True)
             table, inside, metadata = self.named(mention, pinned.entries)
             feed = self.changes_of(mention, table, metadata, parameters, pinned)
             if feed is not None:
@@ -203,7 +208,8 @@ class Resolver:
             return travel.at_time(clause.text, self._settings.time_zone) if clause.quoted else travel.at_seconds(clause.text)
         return travel.at_expression(clause.text, lambda e: self._evaluate(e, parameters), self._settings.time_zone)
 
-    def _view_of(self, mention: sql.Mention) -> str | None:
+    def view_of(self, mention: sql.Mention) -> str | None:
+        """The session's view that a mention names, None where it names none."""
         if mention.name is None or len(mention.name) != 1 or mention.metadata is not None:
             return None
         name = mention.name[0]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lakesql.predicate import Predicate
@@ -158,6 +160,34 @@ class Snapshot(Protocol):
     #   explain_missing(error: MissingFileError) -> Error    the error to raise in place of one that an engine met while it read this snapshot's files: tells a
     #                                                        version whose files were cleaned up from a table that lost one. May read metadata.
     #   notices -> tuple[str, ...]                           what the user should know of this state, such as that the newest commits may be missing.
+    #   comparison(before: Snapshot) -> Comparison | None    this state and an earlier or later one of the same table, or of another branch of it; None where
+    #                                                        `before` is of another table. Raises UnsupportedFeatureError for columns that no type holds.
+
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Comparison(Protocol):
+    """Two states of one table, to be compared. Both have one schema: the second's columns, followed by identity in the first, of types that hold the values of
+    both.
+    """
+
+    @property
+    def before(self) -> Snapshot: ...
+    @property
+    def after(self) -> Snapshot: ...
+
+    def differing(self, before: FileSet, after: FileSet) -> tuple[Mask, Mask]:
+        """Which files of either state, scanned whole, have rows that the other may not have. The files left out hold the same rows in both."""
+        ...
+
+    def identity(self, before: FileSet, after: FileSet) -> tuple[str, ...]:
+        """The columns, perhaps hidden ones, by which each row of these files is known in both states; none where nothing is known."""
+        ...
+
+    def narrowed(self, files: FileSet, mask: Mask) -> FileSet:
+        """Some of a scan's files: all of those, or none, that `differing` told together."""
+        ...
 
 
 @runtime_checkable

@@ -10,8 +10,8 @@ from lakesql.sql.outline import Call, Cast, Expression, Group
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Span, Token, TokenKind
 
-_VERSION_WORDS = frozenset(("VERSION", "SYSTEM_VERSION"))
-_TIME_WORDS = frozenset(("TIMESTAMP", "SYSTEM_TIME", "SYSTEM_TIMESTAMP"))
+VERSION_WORDS = frozenset(("VERSION", "SYSTEM_VERSION"))
+TIME_WORDS = frozenset(("TIMESTAMP", "SYSTEM_TIME", "SYSTEM_TIMESTAMP"))
 _SUFFIX = re.compile(r"@(?:[vV](\d+)|(\d{17}))$")
 _OPTION = re.compile(r"\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.-]+)\s*=\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^\s,)]+)\s*(,|$)")
 _HINT = re.compile(r"/\*\+\s*OPTIONS\s*\((.*)\)\s*\*/", re.I | re.S)
@@ -33,10 +33,10 @@ class ClauseReader(ExpressionReader):
             return AtClause(clause.kind, clause.text, clause.is_literal, clause.quoted, self.since(start))
         skipped = 1 if self.at("FOR") else 0
         key = self.ahead(skipped).key
-        if key in _VERSION_WORDS | _TIME_WORDS and self.ahead(skipped + 1).key == "AS" and self.ahead(skipped + 2).key == "OF":
+        if key in VERSION_WORDS | TIME_WORDS and self.ahead(skipped + 1).key == "AS" and self.ahead(skipped + 2).key == "OF":
             self.index += skipped + 3
-            return self._point(AtKind.VERSION if key in _VERSION_WORDS else AtKind.TIMESTAMP, start)
-        if skipped and key in _VERSION_WORDS | _TIME_WORDS:
+            return self._point(AtKind.VERSION if key in VERSION_WORDS else AtKind.TIMESTAMP, start)
+        if skipped and key in VERSION_WORDS | TIME_WORDS:
             raise self.error(f"expected AS OF after FOR {key}", self.ahead(2), hint="ranges are written CHANGES FROM VERSION a TO VERSION b")
         return None
 
@@ -44,7 +44,7 @@ class ClauseReader(ExpressionReader):
         """`CHANGES FROM ...`, or None where it does not come."""
         if self.at("CHANGES", "(") and self.ahead(2).key == "INFORMATION":
             raise self.error("CHANGES (INFORMATION => ...) is not supported", hint="write CHANGES FROM VERSION a TO VERSION b")
-        if not (self.at("CHANGES", "FROM") and self.ahead(2).key in _VERSION_WORDS | _TIME_WORDS):
+        if not (self.at("CHANGES", "FROM") and self.ahead(2).key in VERSION_WORDS | TIME_WORDS):
             return None
         start = self.token.start
         self.index += 2
@@ -53,7 +53,7 @@ class ClauseReader(ExpressionReader):
         last: AtClause | None = None
         last_exclusive = False
         if self.accept("TO"):
-            if not self.at_any(_VERSION_WORDS | _TIME_WORDS):
+            if not self.at_any(VERSION_WORDS | TIME_WORDS):
                 raise self.error(f"expected VERSION or TIMESTAMP after TO, found {self.shown()}")
             last = self._bound()
             last_exclusive = self._exclusive()
@@ -87,7 +87,7 @@ class ClauseReader(ExpressionReader):
 
     def _bound(self) -> AtClause:
         start = self.token.start
-        return self._point(AtKind.VERSION if self.take().key in _VERSION_WORDS else AtKind.TIMESTAMP, start)
+        return self._point(AtKind.VERSION if self.take().key in VERSION_WORDS else AtKind.TIMESTAMP, start)
 
     def _exclusive(self) -> bool:
         if self.accept("EXCLUSIVE"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lakesql.sql.clauses import ClauseReader
 from lakesql.sql.cursor import as_name
@@ -79,33 +80,31 @@ class MentionReader(ClauseReader):
 
     def named_in_text(self, select: Select, token: Token, changes: ChangesClause) -> None:
         """A table named by a text in a function's call, which is all of the mention, and its alias."""
-        path: str | None = None
-        names: tuple[Name, ...] = ()
-        if "/" in token.value or "\\" in token.value:
-            path = token.value
-        else:
-            inner = ClauseReader(tokenize(token.value))
-            if inner.token.is_name:
-                names = inner.dotted("a table")
-            if not inner.at_end or not names:
-                raise self.error("expected a table's name or path in these quotes", token)
         relation = Relation(None)
+        mention = replace(self.mention_in(token, changes.span), changes=changes)
         self._read_alias(relation)
-        name, quoted, metadata = _parts(names, None)
         alias = relation.alias
-        mention = Mention(
-            changes.span,
-            changes.span,
-            name,
-            quoted,
-            path,
-            metadata,
-            changes=changes,
-            alias=alias.folded if alias is not None else None,
-            alias_span=alias.span if alias is not None else None,
-        )
+        if alias is not None:
+            mention = replace(mention, alias=alias.folded, alias_span=alias.span)
         self.mentions.append(mention)
         select.relations.append(Relation(mention, alias, relation.columns, self.since(changes.span.start)))
+
+    def mention_in(self, token: Token, span: Span) -> Mention:
+        """The table that a text names or whose path it is, as a mention that is not noted yet."""
+        if "/" in token.value or "\\" in token.value:
+            return self.mention_of(token.value, (), None, span)
+        inner = ClauseReader(tokenize(token.value))
+        names = inner.dotted("a table") if inner.token.is_name else ()
+        if not inner.at_end or not names:
+            raise self.error("expected a table's name or path in these quotes", token)
+        return self.mention_of(None, names, None, span)
+
+    def mention_of(self, path: str | None, names: tuple[Name, ...], at: AtClause | None, span: Span) -> Mention:
+        """A mention of a table, which is all of `span`, not noted yet."""
+        name, quoted, metadata = _parts(names, at)
+        if path is not None:
+            path, metadata = _path_parts(path)
+        return Mention(span, span, name, quoted, path, metadata, at)
 
     def aliased(self, select: Select, relation: Relation) -> None:
         self._read_alias(relation)

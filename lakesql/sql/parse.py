@@ -50,7 +50,7 @@ class _StatementReader(QueryReader):
 
     def read(self) -> Statement:
         match self.token.key:
-            case key if key in _QUERY_WORDS:
+            case key if key in _QUERY_WORDS or self.begins_diff():
                 return self._query(Kind.QUERY, 0)
             case "EXPLAIN":
                 return self._explain()

@@ -35,7 +35,7 @@ class QueryReader(RelationReader):
         ahead = 0
         while self.ahead(ahead).key == "(":
             ahead += 1
-        return self.ahead(ahead).key in QUERY_STARTS
+        return self.ahead(ahead).key in QUERY_STARTS or (not ahead and self.begins_diff())
 
     def _with(self, query: Query) -> None:
         self.take()
@@ -86,6 +86,10 @@ class QueryReader(RelationReader):
                 return self._values()
             case "TABLE":
                 return self._table()
+            case "DIFF" if self.begins_diff():
+                difference = self.diff_statement()
+                self._clauses(difference)
+                return difference
         raise self.error(f"expected a query, found {self.shown()}", hint="a query begins with SELECT, WITH, FROM, VALUES, TABLE or a bracket")
 
     def _select(self) -> Select:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lakesql.sql.cursor import as_name
+from lakesql.sql.differences import DIFF, DIFF_STAT, DiffReader
 from lakesql.sql.keywords import JOIN_WORDS, NO_TABLE_ALIAS, QUERY_STARTS, SET_OPERATIONS
-from lakesql.sql.mentions import MentionReader
 from lakesql.sql.outline import Reference, Relation, Select
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Token, TokenKind
@@ -13,7 +13,7 @@ TABLE_CHANGES = "table_changes"
 """The table function that lakesql answers itself; the engine has the others."""
 
 
-class RelationReader(MentionReader):
+class RelationReader(DiffReader):
     """Reads FROM."""
 
     def sources(self, select: Select) -> None:
@@ -111,6 +111,9 @@ class RelationReader(MentionReader):
         names = self.dotted("a table")
         if self.at("(") and names[-1].folded == TABLE_CHANGES:
             self._table_changes(select, start)
+            return
+        if self.at("(") and len(names) == 1 and names[0].folded in (DIFF, DIFF_STAT):
+            self.diff_relation(select, names[0].folded, start)
             return
         if self.at("("):
             select.conditions += self.group(in_call=True).parts

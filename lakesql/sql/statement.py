@@ -83,8 +83,22 @@ class ChangesClause:
 
 
 @dataclass(frozen=True)
+class DiffClause:
+    """`DIFF t [state], [u] [state] [ON (key)] [WITH (option = value, ...)]`, or `DIFF(t, ...)` as a relation: what the mention of t with its state is compared
+    with.
+
+    other: the second state, with its table's name. stat: the difference in numbers is asked for. options: as those of ChangesClause.
+    """
+
+    other: Mention
+    stat: bool
+    options: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
+    span: Span
+
+
+@dataclass(frozen=True)
 class Mention:
-    """A place in the text where a table stands.
+    """A place in the text where a table stands, or a difference of which this is the first table.
 
     span: from its name to the end of its last clause, which is its alias only where a clause follows that. name: its parts, quotes removed, without
     `$metadata` and `@version`; quoted: whether each was. path: instead of a name, the text of `FROM 'some/dir'`. metadata: what follows the first `$` of
@@ -104,6 +118,7 @@ class Mention:
     alias: str | None = None
     alias_span: Span | None = None
     clauses: tuple[Span, ...] = ()
+    diff: DiffClause | None = None
 
     @property
     def own_name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakesql.errors import Error, ExpiredVersionError, MetadataError, MissingFileError, UnsupportedFeatureError
+from lakesql.formats.delta.comparison import DeltaComparison, comparison
 from lakesql.formats.delta.deletion_vectors import DvDescriptor, decode
 from lakesql.formats.delta.features import Features, check_protocol
 from lakesql.formats.delta.log import Delta, list_log
@@ -23,7 +25,7 @@ from lakesql.formats.delta.states import States
 from lakesql.formats.delta.timeline import Timeline
 from lakesql.formats.delta.variants import with_text
 from lakesql.relation import Relation
-from lakesql.table import FileSet, ScanRequest
+from lakesql.table import FileSet, ScanRequest, Snapshot
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class DeltaSnapshot:
         self.features: Features = check_protocol(state.protocol, state.metadata.configuration, version=state.version, location=place.location)
         self.table_schema: TableSchema = parse_schema(state.metadata.schema_string, source=where, mapping=self.features.column_mapping)
         self.partitions: tuple[ColumnInfo, ...] = tuple(self._partition(name, where) for name in state.metadata.partition_columns)
-        self.schema: pa.Schema = pa.schema([_described(f, c) for f, c in zip(with_text(self.table_schema.logical), self.table_schema.columns, strict=True)])
+        self.schema: pa.Schema = _schema_of(self.table_schema)
         self.hidden: pa.Schema = HIDDEN
 
     @property
@@ -99,6 +101,21 @@ class DeltaSnapshot:
         layout = Layout(self.table_schema, self.features, frozenset(p.name for p in self.partitions), tuple(columns))
         return relation_of(layout, files.files, files.constants, self.decode)
 
+    def comparison(self, before: Snapshot) -> DeltaComparison | None:
+        """See Snapshot: of versions of one log."""
+        return comparison(before, self) if isinstance(before, DeltaSnapshot) and before.states.log == self.states.log else None
+
+    def with_schema(self, schema: TableSchema) -> DeltaSnapshot:
+        """This version's rows in the columns of another's, which are one by their physical names."""
+        if schema.logical.equals(self.table_schema.logical, check_metadata=True) and schema.physical.equals(self.table_schema.physical):
+            return self
+        names = {c.physical_name: c for c in schema.columns}
+        other = copy(self)
+        other.table_schema = schema
+        other.partitions = tuple(names[p.physical_name] for p in self.partitions if p.physical_name in names)
+        other.schema = _schema_of(schema)
+        return other
+
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: why a data file or deletion vector that this version needs is not there."""
         location, version = self._place.location, self.state.version
@@ -139,6 +156,11 @@ class DeltaSnapshot:
     def decode(self, vector: DvDescriptor, physical_rows: int | None) -> np.ndarray:
         """The positions that a deletion vector of this table deletes."""
         return decode(vector, table_root=self._place.location, storage=self._place.states.storage, physical_rows=physical_rows, resolve=self._place.moved.place)
+
+
+def _schema_of(schema: TableSchema) -> pa.Schema:
+    """The columns as users see them."""
+    return pa.schema([_described(f, c) for f, c in zip(with_text(schema.logical), schema.columns, strict=True)])
 
 
 def _described(field: pa.Field, column: ColumnInfo) -> pa.Field:

@@ -8,6 +8,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from lakesql.errors import Error, ExpiredVersionError, InternalError, MissingFileError
+from lakesql.formats.iceberg.comparison import IcebergComparison, comparison
 from lakesql.formats.iceberg.hidden import hidden_schema
 from lakesql.formats.iceberg.manifest import Manifests
 from lakesql.formats.iceberg.manifest_list import SCHEMA, read_manifests
@@ -16,10 +17,11 @@ from lakesql.formats.iceberg.metadata import TableMetadata
 from lakesql.formats.iceberg.places import Places
 from lakesql.formats.iceberg.relate import relation_of
 from lakesql.formats.iceberg.scan import IcebergFiles, Source, scan
+from lakesql.formats.iceberg.schema import Schema
 from lakesql.formats.iceberg.travel import Choice
 from lakesql.relation import Relation
 from lakesql.storage import Storage
-from lakesql.table import FileSet, ScanRequest
+from lakesql.table import FileSet, ScanRequest, Snapshot
 
 _MILLISECOND_US = 1000
 
@@ -76,6 +78,18 @@ class IcebergSnapshot:
         if not isinstance(files, IcebergFiles):
             raise InternalError("an Iceberg snapshot was given files of another one")
         return relation_of(self.source, files, columns)
+
+    def comparison(self, before: Snapshot) -> IcebergComparison | None:
+        """See Snapshot: of snapshots of one table, on any branch."""
+        if not isinstance(before, IcebergSnapshot) or (before._places.root, before.metadata.uuid) != (self._places.root, self.metadata.uuid):
+            return None
+        return comparison(before, self)
+
+    def with_schema(self, schema: Schema) -> IcebergSnapshot:
+        """This snapshot's rows in the columns of another, which are one by their field ids."""
+        if schema == self.table_schema:
+            return self
+        return IcebergSnapshot(self._storage, self._places, self.metadata, self._manifests, Choice(self.info, schema, self.notices), self._newest)
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: why a data or delete file that this snapshot needs is not there."""

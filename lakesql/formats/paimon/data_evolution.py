@@ -189,7 +189,8 @@ def _table(groups: Groups, vectors: pa.Array) -> pa.Table:
     anchors[groups.anchors] = True
     table = table.set_column(table.column_names.index("most_sequence"), "most_sequence", pa.array(newest[groups.of] if len(files) else [], pa.int64()))
     return (
-        table.append_column("sequence", own)
+        table.set_column(table.column_names.index("section"), "section", pa.array(groups.of))
+        .append_column("sequence", own)
         .append_column("special", pa.array(groups.special))
         .append_column("anchor", pa.array(anchors))
         .append_column("columns", files.column("_WRITE_COLS"))

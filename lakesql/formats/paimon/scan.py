@@ -351,7 +351,7 @@ def file_vectors(source: Source, files: Selection) -> pa.Array:
 
 def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Array) -> pa.Table:
     """One row per file: path, size_bytes, and what `relate.py` reads."""
-    merge, bulk, distinct = _merging(source, files, groups)
+    merge, bulk, distinct, section = _merging(source, files, groups)
     return pa.table(
         {
             "path": source.paths.data_files(files),
@@ -361,6 +361,7 @@ def file_table(source: Source, files: Selection, groups: Indices, vectors: pa.Ar
             "schema_id": files.column("_SCHEMA_ID"),
             "row_count": files.column("_ROW_COUNT"),
             "group": pa.array(groups),
+            "section": pa.array(section),
             "total_buckets": files.column("_TOTAL_BUCKETS"),
             "merge": pa.array(merge, pa.int8()),
             "bulk": pa.array(bulk),
@@ -384,14 +385,17 @@ def _may_take_back(files: Selection) -> Mask:
     return may
 
 
-def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices, Mask, Mask]:
-    """How each file's rows become the table's, whether the file is bulk, and whether numbers tell the versions of its keys apart."""
+def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices, Mask, Mask, Indices]:
+    """How each file's rows become the table's, whether the file is bulk, whether numbers tell the versions of its keys apart, and the number of the section
+    that it is read with.
+    """
     count = len(files)
     merge: Indices = np.full(count, RAW, np.int64)
     bulk: Mask = np.zeros(count, bool)
     distinct: Mask = np.ones(count, bool)
+    section: Indices = np.arange(count, dtype=np.int64)
     if not source.merges or not count:
-        return merge, bulk, distinct
+        return merge, bulk, distinct, section
     levels, sizes = files.numbers("_LEVEL"), np.bincount(groups)
     low, high = np.full(len(sizes), 2**31), np.full(len(sizes), -1)
     np.minimum.at(low, groups, levels)
@@ -402,7 +406,8 @@ def _merging(source: Source, files: Selection, groups: Indices) -> tuple[Indices
         found = sections(files.take(suspects), groups[suspects], source.described)
         merge[suspects] = np.where(found.alone, RAW, np.where(found.settled, MERGED, MIXED))
         bulk[suspects], distinct[suspects] = found.bulk, found.distinct
-    return merge, bulk, distinct
+        section[suspects] = count + found.number
+    return merge, bulk, distinct, section
 
 
 def _extremes(source: Source, files: Selection, name: str, live: pa.Array, vectors: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from lakesql.errors import Error, ExpiredVersionError, MissingFileError, UnsupportedFeatureError
 from lakesql.formats.paimon import data_evolution
+from lakesql.formats.paimon.comparison import PaimonComparison, comparison
 from lakesql.formats.paimon.entries import Manifests
 from lakesql.formats.paimon.merging import check_functions
 from lakesql.formats.paimon.options import Options
@@ -16,11 +18,11 @@ from lakesql.formats.paimon.paths import Paths
 from lakesql.formats.paimon.points import Point
 from lakesql.formats.paimon.relate import ROW_TRACKING, relation_of
 from lakesql.formats.paimon.scan import Source, scan
-from lakesql.formats.paimon.schemas import SchemaSet
+from lakesql.formats.paimon.schemas import SchemaSet, TableSchema
 from lakesql.formats.paimon.statistics import Described
 from lakesql.relation import Relation
 from lakesql.storage import Storage
-from lakesql.table import FileSet, ScanRequest
+from lakesql.table import FileSet, ScanRequest, Snapshot
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,27 @@ class PaimonSnapshot:
     def _evolves(self) -> bool:
         """Whether files may hold some columns of other files' rows."""
         return self.options.data_evolution and not self.table_schema.primary_keys
+
+    def comparison(self, before: Snapshot) -> PaimonComparison | None:
+        """See Snapshot: of states that are read in one way. Branches number schemas and columns for themselves: they are one while columns are the same."""
+        if not isinstance(before, PaimonSnapshot) or before.place.root != self.place.root or before.hidden.names != self.hidden.names:
+            return None
+        if before.options != self.options or before.source.top_only != self.source.top_only:
+            return None
+        if before.point.timeline.root != self.point.timeline.root and before.table_schema.fields != self.table_schema.fields:
+            return None
+        return comparison(before, self)
+
+    def with_schema(self, schema: TableSchema) -> PaimonSnapshot:
+        """This state's rows in the columns of another, which are one by their field ids."""
+        if schema.fields == self.table_schema.fields:
+            return self
+        other = copy(self)
+        other.table_schema = schema
+        other.source = replace(self.source, described=Described(schema, self.schemas.get))
+        tracked = [f for f in self.schema if f.name not in self.table_schema.by_name]
+        other.schema = pa.schema([*schema.arrow, *tracked])
+        return other
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: whether the snapshot expired, or its table lost a file."""
