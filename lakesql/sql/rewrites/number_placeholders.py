@@ -14,8 +14,10 @@ def number_placeholders(context: Context) -> Iterator[Edit]:
     >>> from lakesql.sql.rewrites.example import example
     >>> example("SELECT ? FROM t VERSION AS OF ? WHERE a = ?", number_placeholders)
     'SELECT $1 FROM t VERSION AS OF ? WHERE a = $3'
+    >>> example("SELECT ? FROM table_changes('t', ?)", number_placeholders)
+    "SELECT $1 FROM table_changes('t', ?)"
     """
-    clauses = [clause for mention in context.statement.mentions for clause in mention.clauses]
+    clauses = [clause for mention in context.statement.mentions for clause in (mention.name_span, *mention.clauses)]
     for placeholder in context.statement.placeholders:
         inside = any(c.start <= placeholder.span.start < c.end for c in clauses)
         if placeholder.span.of(context.text) != f"${placeholder.key}" and not inside:
