@@ -5,6 +5,7 @@ A format says which files a commit took from the table and brought into it, and 
     raw       each commit by itself: what the format recorded, else the multiset difference of the rows taken away and the rows added
     net       the whole range at once: that difference over all commits
     upserts   of net, the rows added alone
+    appends   of raw, the rows inserted alone
 
 Columns of a feed: the table's own as they are at the range's end, then COLUMNS.
 """
@@ -26,6 +27,10 @@ COLUMNS = pa.schema([(CHANGE_TYPE, pa.string()), (COMMIT_VERSION, pa.int64()), (
 """What a feed appends to the table's columns: one of the four words below; the commit, and when it was made."""
 
 INSERT, DELETE, PREIMAGE, POSTIMAGE = "insert", "delete", "update_preimage", "update_postimage"
+
+
+APPENDS = "appends"
+"""The mode that shows inserted rows alone, each commit by itself."""
 
 
 class Mode(enum.Enum):
@@ -50,6 +55,7 @@ class ChangesRequest:
 
     start: None for as far back as the table tells. end: None for the latest version. key: columns that identify a row, None for what the format knows of
     identity. updates: whether a row taken away and one added that are one row are given as its images before and after; None: where their identity is known.
+    appends: of what is told, inserted rows alone are shown (`inserts.py`); formats need not look.
     """
 
     start: Edge | None = None
@@ -57,6 +63,7 @@ class ChangesRequest:
     mode: Mode = Mode.RAW
     key: tuple[str, ...] | None = None
     updates: bool | None = None
+    appends: bool = False
 
 
 def request_of(start: Edge | None, end: Edge | None, options: Sequence[tuple[str, str | bool | tuple[str, ...]]]) -> ChangesRequest:
@@ -69,8 +76,10 @@ def request_of(start: Edge | None, end: Edge | None, options: Sequence[tuple[str
             raise SqlError(f'the option "{name}" is given twice')
         given[name] = value
     mode, key, updates = given.get("mode", Mode.RAW.value), given.get("key"), given.get("updates")
-    if not isinstance(mode, str) or mode.lower() not in {m.value for m in Mode}:
-        raise SqlError(f"mode is {mode!r}; expected {', '.join(repr(m.value) for m in Mode)}")
+    modes = (*(m.value for m in Mode), APPENDS)
+    if not isinstance(mode, str) or mode.lower() not in modes:
+        raise SqlError(f"mode is {mode!r}; expected {', '.join(map(repr, modes))}")
+    appends = mode.lower() == APPENDS
     if not isinstance(updates, bool | None):
         raise SqlError(f"updates is {updates!r}; expected true or false")
     if isinstance(key, str):
@@ -79,7 +88,7 @@ def request_of(start: Edge | None, end: Edge | None, options: Sequence[tuple[str
         raise SqlError(f"key is {key!r}; expected columns in brackets, as in key = (a, b)")
     if key is not None and updates is False:
         raise SqlError("key says what updates are told by, and updates = false asks for none")
-    return ChangesRequest(start, end, Mode(mode.lower()), key, updates)
+    return ChangesRequest(start, end, Mode.RAW if appends else Mode(mode.lower()), key, updates, appends)
 
 
 def feed_schema(table: pa.Schema, location: str) -> pa.Schema:
@@ -118,9 +127,14 @@ def difference(rows: Relation, columns: Sequence[str], mode: Mode, key: tuple[st
 
 def upserts(rows: Relation, names: Sequence[str]) -> Relation:
     """Of a feed's rows, those added. names: the columns wanted, among them `_change_type`."""
-    added = OneOf(Col(CHANGE_TYPE), pa.array([INSERT, POSTIMAGE]))
-    flag = "is added"
+    return only(rows, names, (INSERT, POSTIMAGE))
+
+
+def only(rows: Relation, names: Sequence[str], words: Sequence[str]) -> Relation:
+    """Of a feed's rows, those of some change types. names: the columns wanted, among them `_change_type`."""
+    wanted = OneOf(Col(CHANGE_TYPE), pa.array(list(words)))
+    flag = "is wanted"
     while flag in names:
         flag += "'"
-    kept = Filter(Project(rows, (*names, flag), (*(Col(n) for n in names), added)), flag)
+    kept = Filter(Project(rows, (*names, flag), (*(Col(n) for n in names), wanted)), flag)
     return Project(kept, tuple(names), tuple(Col(n) for n in names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow as pa
 from lakesql import changes, diffing, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.errors import NotSupportedError, SqlError, UnknownTableError
+from lakesql.inserts import Inserts
 from lakesql.relation import Batches, Relation
 from lakesql.settings import Settings
 from lakesql.table import At, AtTime, AtVersion, Latest, Snapshot, Table
@@ -166,10 +167,14 @@ class Resolver:
             latest = (pinned or Pinned()).snapshot(table, "", mention.options, Latest())
             until = AtVersion(latest.version) if latest.version else None
         end = None if until is None else changes.Edge(until, clause is not None and clause.end_exclusive)
-        start = None if clause is None else changes.Edge(self._point(clause.start, parameters), clause.start_exclusive)
+        start = None if clause is None else self._start(clause, parameters)
         request = changes.request_of(start, end, () if clause is None else clause.options)
         found: Snapshot = read(request)
-        return found
+        return Inserts(found) if request.appends else found
+
+    def _start(self, clause: sql.ChangesClause, parameters: Mapping[str, Any]) -> changes.Edge:
+        at = self._point(clause.start, parameters)
+        return changes.Edge(replace(at, or_latest=True) if clause.of_states and isinstance(at, AtTime) else at, clause.start_exclusive)
 
     def table_of(self, mention: sql.Mention) -> tuple[Table, str | None]:
         """The table a mention names, and which of its metadata tables is meant, if one is: `"t$x"` and `t.x` alike.

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "changes": {"errors", "relation", "table"},
     "matching": {"errors"} | CONTRACTS,
     "differences": {"errors", "changes", "matching"} | CONTRACTS,
+    "inserts": {"errors", "changes"} | CONTRACTS,
     "type_names": set(),
     "diff_stat": {"errors", "differences", "matching", "type_names"} | CONTRACTS,
     "diffing": {"errors", "differences", "diff_stat", "relation", "sql", "table"},
@@ -53,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog_statements": {"errors", "sql", "settings", "result", "catalogs", "formats", "table", "travel", "type_names"},
     "kept_plans": set(),
     "kept": set(),
-    "resolving": {"errors", "catalogs", "changes", "diffing", "relation", "settings", "sql", "table", "travel"},
+    "resolving": {"errors", "catalogs", "changes", "diffing", "inserts", "relation", "settings", "sql", "table", "travel"},
     "renames": {"errors", "result", "table"},
     "session": STORAGE
     | CONTRACTS

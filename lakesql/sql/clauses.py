@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lakesql.sql.expressions import ExpressionReader
 from lakesql.sql.keywords import CLAUSE_WORDS
@@ -12,6 +13,8 @@ from lakesql.sql.tokens import Span, Token, TokenKind
 
 VERSION_WORDS = frozenset(("VERSION", "SYSTEM_VERSION"))
 TIME_WORDS = frozenset(("TIMESTAMP", "SYSTEM_TIME", "SYSTEM_TIMESTAMP"))
+_INFORMATION = {"DEFAULT": "net", "APPEND_ONLY": "appends"}
+"""Modes, by what Snowflake calls them."""
 _SUFFIX = re.compile(r"@(?:[vV](\d+)|(\d{17}))$")
 _OPTION = re.compile(r"\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[\w.-]+)\s*=\s*('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^\s,)]+)\s*(,|$)")
 _HINT = re.compile(r"/\*\+\s*OPTIONS\s*\((.*)\)\s*\*/", re.I | re.S)
@@ -41,9 +44,9 @@ class ClauseReader(ExpressionReader):
         return None
 
     def changes_clause(self) -> ChangesClause | None:
-        """`CHANGES FROM ...`, or None where it does not come."""
+        """`CHANGES FROM ...` or `CHANGES (INFORMATION => ...) ...`, or None where neither comes."""
         if self.at("CHANGES", "(") and self.ahead(2).key == "INFORMATION":
-            raise self.error("CHANGES (INFORMATION => ...) is not supported", hint="write CHANGES FROM VERSION a TO VERSION b")
+            return self._information()
         if not (self.at("CHANGES", "FROM") and self.ahead(2).key in VERSION_WORDS | TIME_WORDS):
             return None
         start = self.token.start
@@ -59,6 +62,52 @@ class ClauseReader(ExpressionReader):
             last_exclusive = self._exclusive()
         options = self._options() if self.at("WITH", "(") else ()
         return ChangesClause(first, last, first_exclusive, last_exclusive, options, self.since(start))
+
+    def _information(self) -> ChangesClause:
+        """`CHANGES (INFORMATION => DEFAULT | APPEND_ONLY) AT | BEFORE (TIMESTAMP | OFFSET | VERSION => x) [END (...)]`: Snowflake's. Bounds are states: changes
+        follow the state AT x, or the one BEFORE x, and lead to the one at the END.
+        """
+        start = self.token.start
+        self.index += 3
+        self.expect("=>", "after INFORMATION")
+        mode = _INFORMATION.get(self.token.key)
+        if mode is None:
+            raise self.error(f"INFORMATION is DEFAULT or APPEND_ONLY, not {self.shown()}")
+        self.take()
+        self.close(start)
+        if not self.at("AT", "(") and not self.at("BEFORE", "("):
+            raise self.error(f"expected AT (...) or BEFORE (...), from which on changes are wanted, found {self.shown()}")
+        first_exclusive = self.at("AT")
+        first = self._bracketed_state()
+        last = self._bracketed_state() if self.at("END", "(") else None
+        return ChangesClause(first, last, first_exclusive, False, (("mode", mode),), self.since(start), of_states=True)
+
+    def _bracketed_state(self) -> AtClause:
+        """`AT (kind => x)` and its like."""
+        start = self.token.start
+        self.index += 2
+        kind = self.take()
+        if kind.key in ("STATEMENT", "STREAM"):
+            raise self.error(
+                f"{kind.key} => is not supported: lakes know no {kind.key.lower()}s", kind, hint="TIMESTAMP =>, OFFSET => or VERSION => name a state"
+            )
+        if kind.key not in ("TIMESTAMP", "OFFSET", "VERSION"):
+            raise self.error("expected TIMESTAMP, OFFSET or VERSION", kind)
+        self.expect("=>", f"after {kind.key}")
+        clause = self._offset_state(start) if kind.key == "OFFSET" else self._point(AtKind[kind.key], start)
+        if not self.at(")"):
+            raise self.error(f"expected ) after the {kind.key.lower()}, found {self.shown()}")
+        self.take()
+        return replace(clause, span=self.since(start))
+
+    def _offset_state(self, start: int) -> AtClause:
+        """So many seconds from now, as an instant."""
+        first = self.token
+        expression = self.expression()
+        if not expression.pieces or _holds_query(expression):
+            raise self.error("expected a number of seconds, below zero for the past", first)
+        text = f"to_timestamp(date_part('epoch', now()) + ({self.engine_text(expression.span)}))"
+        return AtClause(AtKind.TIMESTAMP, text, is_literal=False, quoted=False, span=self.since(start))
 
     def suffix(self, token: Token) -> AtClause | None:
         """`@v3` or `@20240101000000000` at the end of a word."""

@@ -78,16 +78,17 @@ class MentionReader(ClauseReader):
         self.mentions.append(mention)
         select.relations.append(Relation(mention, relation.alias, relation.columns, self.since(start)))
 
-    def named_in_text(self, select: Select, token: Token, changes: ChangesClause) -> None:
-        """A table named by a text in a function's call, which is all of the mention, and its alias."""
+    def noted_changes(self, select: Select, mention: Mention, changes: ChangesClause, start: int) -> None:
+        """Notes a table whose changes a function's call asks for, which begins at `start` and is all of the mention, and its alias."""
+        span = self.since(start)
+        mention = replace(mention, span=span, name_span=span, changes=replace(changes, span=span))
         relation = Relation(None)
-        mention = replace(self.mention_in(token, changes.span), changes=changes)
         self._read_alias(relation)
         alias = relation.alias
         if alias is not None:
             mention = replace(mention, alias=alias.folded, alias_span=alias.span)
         self.mentions.append(mention)
-        select.relations.append(Relation(mention, alias, relation.columns, self.since(changes.span.start)))
+        select.relations.append(Relation(mention, alias, relation.columns, self.since(start)))
 
     def mention_in(self, token: Token, span: Span) -> Mention:
         """The table that a text names or whose path it is, as a mention that is not noted yet."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from lakesql.sql.change_functions import ChangeFunctionReader
 from lakesql.sql.cursor import as_name
-from lakesql.sql.differences import DIFF, DIFF_STAT, DiffReader
+from lakesql.sql.differences import DIFF, DIFF_STAT
 from lakesql.sql.keywords import JOIN_WORDS, NO_TABLE_ALIAS, QUERY_STARTS, SET_OPERATIONS
 from lakesql.sql.outline import Reference, Relation, Select
-from lakesql.sql.statement import AtClause, AtKind, ChangesClause
 from lakesql.sql.tokens import Token, TokenKind
 
-TABLE_CHANGES = "table_changes"
-"""The table function that lakesql answers itself; the engine has the others."""
 
-
-class RelationReader(DiffReader):
+class RelationReader(ChangeFunctionReader):
     """Reads FROM."""
 
     def sources(self, select: Select) -> None:
@@ -31,6 +28,8 @@ class RelationReader(DiffReader):
             self._bracketed(select, start)
         elif self.token.kind is TokenKind.STRING:
             self.table(select)
+        elif self.at("TABLE", "(") and self.wrapped_change_function(select, start):
+            pass
         elif self.at("TABLE", "(") or self.at("VALUES", "("):
             self.take()
             select.conditions += self.group(in_call=True).parts
@@ -109,8 +108,7 @@ class RelationReader(DiffReader):
     def _named_factor(self, select: Select, start: int) -> None:
         before = self.index
         names = self.dotted("a table")
-        if self.at("(") and names[-1].folded == TABLE_CHANGES:
-            self._table_changes(select, start)
+        if self.at("(") and self.change_function(select, names, start):
             return
         if self.at("(") and len(names) == 1 and names[0].folded in (DIFF, DIFF_STAT):
             self.diff_relation(select, names[0].folded, start)
@@ -121,27 +119,6 @@ class RelationReader(DiffReader):
             return
         self.index = before
         self.table(select)
-
-    def _table_changes(self, select: Select, start: int) -> None:
-        """`table_changes('t', a[, b])`: `t CHANGES FROM a [TO b]`; numbers are versions, texts are times."""
-        self.take()
-        if self.token.kind is not TokenKind.STRING:
-            raise self.error(f"expected a table's name in quotes, found {self.shown()}")
-        name = self.take()
-        self.expect(",", "after the table's name")
-        edges = [self._edge()]
-        if self.accept(","):
-            edges.append(self._edge())
-        if not self.at(")"):
-            raise self.error(f"expected ) after the range, found {self.shown()}", hint="table_changes takes a table, a start and perhaps an end")
-        self.take()
-        span = self.since(start)
-        clause = ChangesClause(edges[0], edges[1] if len(edges) > 1 else None, start_exclusive=False, end_exclusive=False, options=(), span=span)
-        self.named_in_text(select, name, clause)
-
-    def _edge(self) -> AtClause:
-        kind = AtKind.TIMESTAMP if self.token.kind is TokenKind.STRING or self.token.key in ("TIMESTAMP", "DATE") else AtKind.VERSION
-        return self._point(kind, self.token.start)
 
     def _lateral_view(self, select: Select) -> None:
         self.index += 2

@@ -71,7 +71,8 @@ class AtClause:
 class ChangesClause:
     """`CHANGES FROM VERSION a [EXCLUSIVE] [TO VERSION b [EXCLUSIVE]] [WITH (option = value, ...)]`, or with TIMESTAMP. end: None for the latest version.
 
-    options: names in lower case; values are text, numbers as written, booleans, or tuples of names.
+    options: names in lower case; values are text, numbers as written, booleans, or tuples of names. of_states: the bounds are states, as in Snowflake's clause:
+    after the last commit nothing has changed, where a range that begins there is an error.
     """
 
     start: AtClause
@@ -80,6 +81,7 @@ class ChangesClause:
     end_exclusive: bool
     options: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
     span: Span
+    of_states: bool = False
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,19 @@ def test_changes(text: str, start: Any, end: Any, exclusive: tuple[bool, bool], 
         ("SELECT * FROM t CHANGES FROM VERSION 1 WITH (mode)", "expected = after the option mode", 50),
         ("SELECT * FROM t CHANGES FROM VERSION 1 WITH (mode = )", "option's value", 53),
         ("SELECT * FROM t CHANGES FROM VERSION 1 WITH (a = 1 b = 2)", "expected , or \\)", 52),
-        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (VERSION => 1)", "not supported", 17),
+        ("SELECT * FROM t CHANGES (INFORMATION => ALL) AT (VERSION => 1)", "INFORMATION is DEFAULT or APPEND_ONLY", 41),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT)", "expected AT \\(...\\) or BEFORE", 49),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (STATEMENT => 'x')", "lakes know no statements", 54),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (STREAM => 'x')", "lakes know no streams", 54),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (DAY => 1)", "expected TIMESTAMP, OFFSET or VERSION", 54),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (OFFSET => )", "expected a number of seconds", 64),
+        ("SELECT * FROM t CHANGES (INFORMATION => DEFAULT) AT (VERSION => 1 2)", "expected \\) after the version", 67),
+        ("SELECT * FROM hudi_table_changes('t', 1)", "Hudi tables are not read yet", 15),
+        ("SELECT * FROM TABLE(system.table_changes('t'))", "needs the version", 45),
+        ("SELECT * FROM TABLE(system.table_changes(table => 't'))", 'no argument "table"', 42),
+        ("SELECT * FROM TABLE(system.table_changes('t', 1, 2, 3))", "too many arguments", 53),
+        ("SELECT * FROM TABLE(system.table_changes(1, 2))", "needs a table's name", 46),
+        ("SELECT * FROM TABLE(system.table_changes('t' 1))", "expected , or \\)", 46),
         ("SELECT * FROM t VERSION AS OF (SELECT max(v) FROM u)", "cannot come from a query", 31),
         ("SELECT * FROM t TIMESTAMP AS OF coalesce(1, CAST((TABLE u) AS DATE))", "cannot come from a query", 33),
         ("WITH x AS (SELECT 1) SELECT * FROM x VERSION AS OF 1", "no versions", 38),
@@ -187,3 +199,56 @@ def test_describe_takes_a_version() -> None:
     mention = first("DESCRIBE t VERSION AS OF 3")
     assert mention.at is not None
     assert mention.at.text == "3"
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize(
+    ("clause", "start", "end", "exclusive", "mode"),
+    [
+        ("(INFORMATION => DEFAULT) AT (VERSION => 3)", (VERSION, "3"), None, True, "net"),
+        ("(information => default) before (version => 3) end (version => 'x')", (VERSION, "3"), (VERSION, "x"), False, "net"),
+        (
+            "(INFORMATION => APPEND_ONLY) AT(TIMESTAMP => '2026-01-31') END(TIMESTAMP => now())",
+            (TIMESTAMP, "2026-01-31"),
+            (TIMESTAMP, "now()"),
+            True,
+            "appends",
+        ),
+        ("(INFORMATION => DEFAULT) AT (OFFSET => -60*5)", (TIMESTAMP, "to_timestamp(date_part('epoch', now()) + (-60*5))"), None, True, "net"),
+    ],
+)
+def test_snowflake_s_changes(clause: str, start: Any, end: Any, exclusive: bool, mode: str, following: str) -> None:
+    mention = first(f"SELECT * FROM t CHANGES {clause}{following}")
+    changes = mention.changes
+    assert changes is not None
+    assert (changes.start.kind, changes.start.text) == start
+    assert (None if changes.end is None else (changes.end.kind, changes.end.text)) == end
+    assert (changes.start_exclusive, changes.end_exclusive, changes.options, changes.of_states) == (exclusive, False, (("mode", mode),), True)
+    assert mention.alias == ("x" if "x" in following.split() else None)
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize(
+    ("call", "name", "start", "end"),
+    [
+        ("TABLE(system.table_changes('t', 1, 2))", "t", "1", "2"),
+        ("TABLE(system.table_changes('s', 't', 1))", "s.t", "1", None),
+        ("TABLE(cat.system.table_changes('s', 't', 1, 2))", "cat.s.t", "1", "2"),
+        ("system.table_changes('s.t', $a)", "s.t", "$a", None),
+        ("TABLE(system.table_changes(schema_name => 's', table_name => 't', start_snapshot_id => 1, end_snapshot_id => 2))", "s.t", "1", "2"),
+        ("TABLE(system.table_changes(since_version => 0, table_name => 't'))", "t", "0", None),
+    ],
+)
+def test_trino_s_changes(call: str, name: str, start: str, end: str | None, following: str) -> None:
+    mention = first(f"SELECT * FROM {call}{following}")
+    changes = mention.changes
+    assert changes is not None
+    assert (str(mention), changes.start.text, None if changes.end is None else changes.end.text) == (name, start, end)
+    assert (changes.start_exclusive, changes.end_exclusive) == (True, False)
+    assert mention.alias == ("x" if "x" in following.split() else None)
+
+
+def test_spark_s_changes_in_table_brackets() -> None:
+    changes = first("SELECT * FROM TABLE(table_changes('t', 1, 2)) AS x").changes
+    assert changes is not None
+    assert (changes.start.text, changes.start_exclusive) == ("1", False)

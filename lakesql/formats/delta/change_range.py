@@ -74,7 +74,7 @@ class Bounds:
         times = self._times()
         found = next((v for v, us in times.items() if us > at.instant_us or (us == at.instant_us and not edge.exclusive)), None)
         if found is None:
-            if edge.exclusive and times[self._latest] == at.instant_us:
+            if at.or_latest or (edge.exclusive and times[self._latest] == at.instant_us):
                 return self._latest + 1
             raise NoSuchVersionError(
                 f"no changes from {at.text} on: the last commit, version {self._latest}, was made at {instant_text(times[self._latest])}",
@@ -128,7 +128,8 @@ def _is_reversed(request: ChangesRequest, start: int, end: int) -> bool:
     first, last = request.start, request.end
     if first is not None and last is not None and isinstance(first.at, AtTime) and isinstance(last.at, AtTime):
         return first.at.instant_us > last.at.instant_us
-    return start - (first is not None and first.exclusive) > end + (last is not None and last.exclusive)
+    follows = first is not None and (first.exclusive or (isinstance(first.at, AtTime) and first.at.or_latest))
+    return start - follows > end + (last is not None and last.exclusive)
 
 
 def _text(edge: Edge | None) -> str:

@@ -55,7 +55,7 @@ def _first(metadata: TableMetadata, chain: list[SnapshotInfo], edge: Edge | None
         if found is not None:
             return found
         newest = chain[-1].timestamp_ms * _MILLISECOND_US
-        if edge.exclusive and newest == at.instant_us:
+        if at.or_latest or (edge.exclusive and newest == at.instant_us):
             return len(chain)
         raise NoSuchVersionError(f"no changes from {at.text} on: the last snapshot, {chain[-1].id}, was made at {instant_text(newest)} ({metadata.path})")
     info = choose(metadata, edge.at).snapshot
