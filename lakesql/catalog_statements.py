@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakesql import formats, sql
+from lakesql import change_check, formats, sql
 from lakesql.errors import InternalError, SqlError, did_you_mean
 from lakesql.result import PinnedSnapshot, Result, instant, nothing, of_table
 from lakesql.settings import DOCS
@@ -29,6 +29,8 @@ def run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any
             return of_table(pa.table({"catalog": _kept(session.catalogs.catalogs, statement.like)}, schema=_texts("catalog")))
         case sql.Kind.DESCRIBE | sql.Kind.SHOW_COLUMNS:
             return _describe(session, statement, parameters)
+        case sql.Kind.CHECK_CHANGES:
+            return change_check.check(session, statement, parameters)
         case sql.Kind.DESCRIBE_HISTORY:
             return _history(session, statement, parameters)
         case sql.Kind.SHOW_SETTINGS:

@@ -66,6 +66,30 @@ class ChangesRequest:
     appends: bool = False
 
 
+class Source(enum.Enum):
+    """What changes are told by. Those of COMPARED are known by comparing rows alone: what went and came equal within a version does not show."""
+
+    RECORDED = "recorded"
+    IDENTITY = "row identity"
+    FILES = "files"
+    COMPARED = "files compared"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a format says of a feed without reading data, for CHECK CHANGES.
+
+    versions: those of the range, oldest first. of: for each file of a scan the version whose changes need it. sources: what its rows are told by, none twice.
+    expires_at_us: the first instant at which clean-up may take away what the range needs, None where nothing does; expires: what it is, and by which setting.
+    """
+
+    versions: tuple[int, ...]
+    of: pa.Array
+    sources: tuple[Source, ...]
+    expires_at_us: int | None = None
+    expires: str | None = None
+
+
 def request_of(start: Edge | None, end: Edge | None, options: Sequence[tuple[str, str | bool | tuple[str, ...]]]) -> ChangesRequest:
     """The request that a clause with these options (`WITH (name = value, ...)`) makes. Raises SqlError."""
     given: dict[str, str | bool | tuple[str, ...]] = {}

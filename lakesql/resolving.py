@@ -157,20 +157,26 @@ class Resolver:
             return None
         if mention.changes is not None and metadata is not None:
             raise SqlError(f'"{mention}" has no changes: it is itself a table of metadata or of changes')
-        read = getattr(table, "changes", None)
-        if read is None:
+        request = self._requested(mention, table, parameters, pinned or Pinned())
+        found: Snapshot = table.changes(request)  # type: ignore[attr-defined]  # _requested has looked
+        return Inserts(found) if request.appends else found
+
+    def requested(self, mention: sql.Mention, table: Table, parameters: Mapping[str, Any]) -> changes.ChangesRequest:
+        """The range of changes that a mention of a table names, all of them where it names none; what it means to the table is not looked at."""
+        return self._requested(mention, table, parameters, Pinned())
+
+    def _requested(self, mention: sql.Mention, table: Table, parameters: Mapping[str, Any], pinned: Pinned) -> changes.ChangesRequest:
+        if not hasattr(table, "changes"):
             raise NotSupportedError(f"changes of {table.format} tables are not read yet", hint="VERSION AS OF reads the table before and after them")
         clause = mention.changes
         last = mention.at if clause is None else clause.end
         until = self.as_of if last is None else self._point(last, parameters)
         if until is None or isinstance(until, Latest):
-            latest = (pinned or Pinned()).snapshot(table, "", mention.options, Latest())
+            latest = pinned.snapshot(table, "", mention.options, Latest())
             until = AtVersion(latest.version) if latest.version else None
         end = None if until is None else changes.Edge(until, clause is not None and clause.end_exclusive)
         start = None if clause is None else self._start(clause, parameters)
-        request = changes.request_of(start, end, () if clause is None else clause.options)
-        found: Snapshot = read(request)
-        return Inserts(found) if request.appends else found
+        return changes.request_of(start, end, () if clause is None else clause.options)
 
     def _start(self, clause: sql.ChangesClause, parameters: Mapping[str, Any]) -> changes.Edge:
         at = self._point(clause.start, parameters)

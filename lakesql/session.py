@@ -158,7 +158,8 @@ class Session:
                     sql=statement.text,
                     position=0,
                     length=len(statement.verb),
-                    hint=_close_verb(statement.verb) or "there are SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, SHOW, SET, CREATE VIEW and DROP VIEW",
+                    hint=_close_verb(statement.verb)
+                    or "there are SELECT, WITH, VALUES, DIFF, EXPLAIN, DESCRIBE, SHOW, SET, CHECK CHANGES, CREATE VIEW and DROP VIEW",
                 )
             case _:
                 return catalog_statements.run(self, statement, bound)

@@ -162,6 +162,8 @@ class Snapshot(Protocol):
     #   notices -> tuple[str, ...]                           what the user should know of this state, such as that the newest commits may be missing.
     #   comparison(before: Snapshot) -> Comparison | None    this state and an earlier or later one of the same table, or of another branch of it; None where
     #                                                        `before` is of another table. Raises UnsupportedFeatureError for columns that no type holds.
+    # A range of changes may also offer
+    #   told(files: FileSet) -> changes.Told                 how the changes in these files are known, and how long they will be. Reads metadata alone.
 
 
 Mask = npt.NDArray[np.bool_]

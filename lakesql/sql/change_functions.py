@@ -7,6 +7,8 @@ TABLE(system.table_changes('s', 't', a[, b]))                Trino: after a, up 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lakesql.sql.differences import DiffReader
 from lakesql.sql.outline import Name, Select
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Mention
@@ -50,6 +52,20 @@ class ChangeFunctionReader(DiffReader):
         self.close(start)
         self.noted_changes(select, mention, clause, start)
         return True
+
+    def check_changes(self) -> None:
+        """`CHECK CHANGES t [range]`: the table and its range, which may be spelled as in queries or begin with FROM, as one mention."""
+        self.index += 2
+        if self.at("TABLE_CHANGES", "("):
+            start = self.take().start
+            self._table_changes(Select(), start)
+            return
+        mention = self.mention()
+        if self.at("FROM"):
+            if mention.changes is not None or mention.at is not None:
+                raise self.error("a table takes one version, time or range of changes")
+            changes = self.range_clause(self.token.start)
+            self.mentions[-1] = replace(mention, span=self.since(mention.span.start), changes=changes)
 
     def _table_changes(self, select: Select, start: int) -> None:
         self.noted_changes(select, *self._spark_changes(start), start)

@@ -50,7 +50,14 @@ class ClauseReader(ExpressionReader):
         if not (self.at("CHANGES", "FROM") and self.ahead(2).key in VERSION_WORDS | TIME_WORDS):
             return None
         start = self.token.start
-        self.index += 2
+        self.take()
+        return self.range_clause(start)
+
+    def range_clause(self, start: int) -> ChangesClause:
+        """The part of CHANGES that begins with FROM, which comes next. start: where the clause begins."""
+        self.take()
+        if not self.at_any(VERSION_WORDS | TIME_WORDS):
+            raise self.error(f"expected VERSION or TIMESTAMP after FROM, found {self.shown()}")
         first = self._bound()
         first_exclusive = self._exclusive()
         last: AtClause | None = None

@@ -64,6 +64,10 @@ class _StatementReader(QueryReader):
                 return view
             case "DROP" if self.ahead().key == "VIEW":
                 return self._drop_view()
+            case "CHECK" if self.ahead().key == "CHANGES":
+                self.check_changes()
+                self._end("after the range to check")
+                return self._statement(Kind.CHECK_CHANGES)
             case "COPY":
                 return self._copy()
             case key if key in _WRITE_WORDS:

@@ -23,6 +23,8 @@ class Kind(enum.Enum):
     """DESCRIBE HISTORY t [LIMIT n]: one mention; limit."""
     DESCRIBE_QUERY = "describe query"
     """DESCRIBE [QUERY] query: renders as `DESCRIBE query`."""
+    CHECK_CHANGES = "check changes"
+    """CHECK CHANGES t FROM VERSION a [TO VERSION b]: one mention, with its changes; none for all that the table tells."""
     SHOW_TABLES = "show tables"
     """SHOW TABLES [IN a.b] [LIKE 'p%']: argument, like."""
     SHOW_SCHEMAS = "show schemas"

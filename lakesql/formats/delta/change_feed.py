@@ -17,9 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakesql import changes
 from lakesql.changes import COLUMNS, COMMIT_TIMESTAMP, ChangesRequest, Mode, difference, feed_schema, key_columns, upserts
 from lakesql.errors import Error, ExpiredVersionError, MissingFileError, SqlError
 from lakesql.formats.delta.change_actions import CommitFiles
+from lakesql.formats.delta.change_check import told_by
 from lakesql.formats.delta.change_epochs import Epochs
 from lakesql.formats.delta.change_files import Kind, Pieces, Walk
 from lakesql.formats.delta.change_range import VersionRange
@@ -107,6 +109,10 @@ class DeltaChanges:
             f"changes of versions {self.version} can no longer be told: the file {error.path} is gone (vacuumed); {left}",
             hint="ask for a range that begins later, or for mode = 'net', which needs fewer files",
         )
+
+    def told(self, files: FileSet) -> changes.Told:
+        """See table.py."""
+        return told_by(self._told, self._versions, self._times, self._end, np.asarray(files.files["piece"]), has_key=bool(self._key))
 
     # What is told by which files -----------------------------------------------------------------------------------------------------------------
 

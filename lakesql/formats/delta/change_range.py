@@ -63,8 +63,11 @@ class Bounds:
 
     def _start(self, edge: Edge | None, number: int | None) -> int:
         if edge is None:
-            oldest = oldest_readable(list_log(self._storage, self._log, 0)) or 0
-            return oldest + 1 if oldest else 0
+            listing = list_log(self._storage, self._log, 0)
+            oldest = oldest_readable(listing) or 0
+            anchor = listing.anchor(oldest)
+            # The state before a commit is known where a checkpoint lies below it; one at its own version tells the state after it alone.
+            return oldest + 1 if oldest and anchor is not None and anchor.version == oldest else oldest
         if number is not None:
             if number > self._latest:
                 raise NoSuchVersionError(f"no such version {number} to begin changes at: the latest is {self._latest}")

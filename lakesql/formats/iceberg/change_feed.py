@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakesql import changes
 from lakesql.changes import (
     CHANGE_TYPE,
     COLUMNS,
@@ -24,12 +25,14 @@ from lakesql.changes import (
     INSERT,
     ChangesRequest,
     Mode,
+    Source,
     difference,
     feed_schema,
     key_columns,
     upserts,
 )
 from lakesql.errors import Error, ExpiredVersionError, InternalError, MissingFileError, SqlError
+from lakesql.formats.iceberg.change_check import expiry
 from lakesql.formats.iceberg.change_files import added_by, differing, narrowed
 from lakesql.formats.iceberg.hidden import ROW_ID
 from lakesql.formats.iceberg.metadata import SnapshotInfo, TableMetadata
@@ -149,6 +152,19 @@ class IcebergChanges:
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot."""
         return self._end.explain_missing(error)
+
+    def told(self, files: FileSet) -> changes.Told:
+        """See table.py."""
+        if not isinstance(files, ChangeFiles):
+            raise InternalError("an Iceberg change feed was given files of another")
+        of = [s.step.info.id for s in files.sides for _ in range(s.files.files.num_rows)]
+        sources = []
+        for side in files.sides:
+            alone = side.step.info.id not in files.open
+            known = not alone and self._identity([s for s in files.sides if s.step is side.step]) == (ROW_ID,)
+            sources.append(Source.FILES if alone else Source.IDENTITY if known else Source.COMPARED)
+        at_us, what = expiry(self._metadata, self._chosen, raw=self._request.mode is Mode.RAW)
+        return changes.Told(tuple(s.id for s in self._chosen), pa.array(of, pa.int64()), tuple(dict.fromkeys(sources)), at_us, what)
 
     @property
     def _may_pair(self) -> bool:
