@@ -121,12 +121,12 @@ class Difference:
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: by the state whose file it is."""
+        explained: list[Error] = [error]
         for snapshot in (self._compared.before, self._compared.after):
             explain = getattr(snapshot, "explain_missing", None)
-            explained: Error = error if explain is None else explain(error)
-            if type(explained) is not MissingFileError:
-                return explained
-        return error
+            explained.append(error if explain is None else explain(error))
+        # An expired version explains more than a table that lost a file, which either state would say of the other's.
+        return next((e for e in explained if type(e) is not MissingFileError), next((e for e in explained if e is not error), error))
 
     def _identity(self, before: FileSet, after: FileSet) -> tuple[str, ...]:
         """By what rows are paired. Raises SqlError where that is asked for and not known."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import deltalake
 import pyarrow as pa
 import pytest
 from formats.iceberg.table_maker import TableMaker
+from formats.paimon.random_tables import World
 from properties.histories import SCHEMA, _hide, _replace
 
 import lakesql
@@ -115,6 +118,53 @@ def test_columns_of_one_iceberg_table_are_followed_by_identity(tmp_path: Path) -
         assert answer(lake, f"DIFF t VERSION {second}, VERSION {first}") == [(2**40, "c", "delete")]
         told = {row[1]: row[6] for row in answer(lake, f"DIFF t VERSION {first}, VERSION {second} STAT") if row[0] == "column"}
         assert told == {"id": "INT to BIGINT", "new": "renamed from old", "more": "added INT"}
+
+
+def test_rows_with_ids(tmp_path: Path) -> None:
+    maker = TableMaker(tmp_path / "t", [("id", "long"), ("v", "string")], version=3)
+    first = maker.commit([maker.data_file({"id": [1, 2, 3], "v": ["a", "b", "b"]})])
+    fields = [*maker.arrow(), pa.field("_row_id", pa.int64(), metadata={"PARQUET:field_id": "2147483540"})]
+    kept = pa.table([[1, 2, 3], ["x", "b", "c"], [0, 1, 2]], schema=pa.schema(fields))
+    second = maker.commit([maker.data_file(kept)], keep=False, operation="overwrite")
+    third = maker.commit([maker.data_file({"id": [1, 2, 3], "v": ["x", "b", "c"]})], keep=False, operation="overwrite")
+    maker.write()
+    with lakesql.connect(tables={"t": str(tmp_path / "t")}) as lake:
+        images = [(1, "a", "update_preimage"), (1, "x", "update_postimage"), (3, "b", "update_preimage"), (3, "c", "update_postimage")]
+        assert answer(lake, f"DIFF t VERSION {first}, VERSION {second}") == images
+        assert answer(lake, f"DIFF t VERSION {second}, VERSION {third}") == []  # all rows were written anew, with ids of their own
+        assert len(answer(lake, f"DIFF t VERSION {first}, VERSION {third}")) == 4
+        words = {row[2] for row in answer(lake, f"DIFF t VERSION {first}, VERSION {second} WITH (updates = false)")}
+        assert words == {"delete", "insert"}
+        cursor = lake.execute(f"DIFF t VERSION {first}, VERSION {second} WHERE v = 'c'")
+        assert cursor.fetchall() == [(3, "c", "update_postimage")]
+
+
+def test_branches_share_files(tmp_path: Path) -> None:
+    maker = TableMaker(tmp_path / "t", [("id", "long")])
+    fork = maker.commit([maker.data_file({"id": [1]})])
+    maker.commit([maker.data_file({"id": [2]})])
+    maker.refs["side"] = {"type": "branch", "snapshot-id": fork}
+    maker.write()
+    with lakesql.connect(tables={"t": str(tmp_path / "t")}) as lake:
+        for text in ("t.branch_side, t", "t VERSION 'side', t", "t VERSION side, VERSION 'main'"):
+            cursor = lake.execute(f"DIFF {text}")
+            assert (cursor.fetchall(), cursor.scan_stats.files_kept) == ([(2, "insert")], 1), text
+
+
+def test_branches_of_paimon_share_files(tmp_path: Path) -> None:
+    world = World(tmp_path / "t", Random(7), "deduplicate")
+    while len(world.states) < 3:
+        world._write()
+    for folder in ("schema", "snapshot"):
+        shutil.copytree(tmp_path / "t" / folder, tmp_path / "t" / "branch" / "branch-dev" / folder)
+    while len(world.states) < 5:
+        world._write()
+    with lakesql.connect(tables={"t": str(tmp_path / "t")}) as lake:
+        wanted = answer(lake, f"DIFF t VERSION {world.states[2].snapshot}, t")
+        cursor = lake.execute('DIFF "t$branch_dev", t')
+        assert sorted(cursor.fetchall(), key=repr) == wanted
+        assert {row[-1] for row in wanted} > {"update_preimage", "update_postimage"}
+        assert cursor.scan_stats.files_kept == lake.execute(f"DIFF t VERSION {world.states[2].snapshot}, t").scan_stats.files_kept
 
 
 def test_numbers_come_from_metadata(lake: Any) -> None:

@@ -86,6 +86,11 @@ class Options:
             raise ConfigError('option "ignore-delete" of the table cannot be taken back for one read')
         return found
 
+    @cached_property
+    def of_rows(self) -> Mapping[str, str]:
+        """Those that may change what rows a state's files give, and not which state is read."""
+        return {n: v for n, v in self.values.items() if n not in SCAN_POINTS + INCREMENTAL + ("branch", "scan.mode", "consumer-id")}
+
     def text(self, *names: str) -> str | None:
         """The value under the first of the names that has one."""
         return next((self.values[n].strip() for n in names if n in self.values), None)

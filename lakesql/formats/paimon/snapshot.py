@@ -91,7 +91,7 @@ class PaimonSnapshot:
         """See Snapshot: of states that are read in one way. Branches number schemas and columns for themselves: they are one while columns are the same."""
         if not isinstance(before, PaimonSnapshot) or before.place.root != self.place.root or before.hidden.names != self.hidden.names:
             return None
-        if before.options != self.options or before.source.top_only != self.source.top_only:
+        if before.options.of_rows != self.options.of_rows or before.source.top_only != self.source.top_only:
             return None
         if before.point.timeline.root != self.point.timeline.root and before.table_schema.fields != self.table_schema.fields:
             return None
