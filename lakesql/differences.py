@@ -13,7 +13,7 @@ different on the other side, so then they are dropped by their key alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -41,11 +41,14 @@ class DiffRequest:
 
 @dataclass(frozen=True)
 class DifferenceFiles(FileSet):
-    """The files of both states that may hold rows the other has not. identity: the columns that pair rows, perhaps hidden ones."""
+    """The files of both states that may hold rows the other has not. identity: the columns that pair rows, perhaps hidden ones. apart: all files
+    in which the states differ, of both, whatever predicates dropped; none where files that both have are read as well.
+    """
 
     before: FileSet | None = field(default=None, repr=False, compare=False)
     after: FileSet | None = field(default=None, repr=False, compare=False)
     identity: tuple[str, ...] = ()
+    apart: tuple[FileSet, ...] = field(default=(), repr=False, compare=False)
 
 
 class Difference:
@@ -94,7 +97,8 @@ class Difference:
         total = sum(int(m.sum()) for m in masks) if request.prune else sum(f.files.num_rows for f in whole)
         total_bytes = _sum([f.files["size_bytes"] for f in (apart if request.prune else whole)])
         metadata_files = sum(f.report.metadata_files for f in whole)
-        return _together(sides[0], sides[1], identity, _Counts(total, total_bytes, metadata_files, request.prune), scans)
+        counts = _Counts(total, total_bytes, metadata_files, request.prune)
+        return replace(_together(sides[0], sides[1], identity, counts, scans), apart=apart if request.prune else ())
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""
@@ -102,22 +106,25 @@ class Difference:
             raise InternalError("a difference was given files of something else")
         names = [c for c in columns if c in self._own.names]
         shown = (*names, CHANGE_TYPE)
-        sides = [
-            (snapshot, found, word)
-            for snapshot, found, word in ((self._compared.before, files.before, DELETE), (self._compared.after, files.after, INSERT))
-            if found.files.num_rows
-        ]
+        sides = [(f, word) for f, word in ((files.before, DELETE), (files.after, INSERT)) if f.files.num_rows]
         if not sides:
             return Batches.of(pa.schema([*(self._own.field(n) for n in names), _WORD]).empty_table())
         if len(sides) == 1:
-            return _told(*sides[0], names)
+            return self._told(files, *sides[0], names)
         extra = [i for i in files.identity if i not in self._own.names]
         inner = (*self._own.names, *extra)
-        rows = Union(tuple(_told(*side, inner) for side in sides))
+        rows = Union(tuple(self._told(files, *side, inner) for side in sides))
         changes: Relation = RowChanges(rows, inner, CHANGE_TYPE, (), (), files.identity)
         if extra:
             changes = _equal_gone(changes, self._own.names)
         return Project(changes, shown, tuple(Col(n) for n in shown))
+
+    def _told(self, files: DifferenceFiles, side: FileSet, word: str, names: Sequence[str]) -> Relation:
+        """The rows of one side, with the change that they are; where the format tells them apart, without those that both states have."""
+        state, other = (self._compared.before, 1) if word == DELETE else (self._compared.after, 0)
+        rows = getattr(self._compared, "rows", None)
+        relation = state.relate(side, names) if rows is None or not files.apart else rows(state, side, files.apart[other], names)
+        return Project(relation, (*names, CHANGE_TYPE), (*(Col(n) for n in names), Value(pa.scalar(word, _WORD.type))))
 
     def explain_missing(self, error: MissingFileError) -> Error:
         """See Snapshot: by the state whose file it is."""
@@ -204,11 +211,6 @@ def _together(before: FileSet, after: FileSet, identity: tuple[str, ...], counts
         after=after,
         identity=identity,
     )
-
-
-def _told(snapshot: Snapshot, files: FileSet, word: str, names: Sequence[str]) -> Relation:
-    """The rows of one side, with the change that they are."""
-    return Project(snapshot.relate(files, names), (*names, CHANGE_TYPE), (*(Col(n) for n in names), Value(pa.scalar(word, _WORD.type))))
 
 
 def _equal_gone(changes: Relation, names: Sequence[str]) -> Relation:

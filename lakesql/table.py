@@ -191,6 +191,11 @@ class Comparison(Protocol):
         """Some of a scan's files: all of those, or none, that `differing` told together."""
         ...
 
+    # A comparison may also offer
+    #   rows(state: Snapshot, files: FileSet, others: FileSet, columns: Sequence[str]) -> Relation
+    #                                                        of one state's files its rows that may not be in `others`, all files of the other state that
+    #                                                        differ: as Snapshot.relate, but for rows that both have for certain.
+
 
 @runtime_checkable
 class Table(Protocol):

@@ -1,11 +1,13 @@
 """Two versions of one Delta table, to be compared: Comparison of `table.py`.
 
-A file has the same rows in both under the same deletion vector. Columns are one by their physical names; of two types the wider counts, whichever version has
-it. Rows are known by row ids where both versions track rows. Source: Delta protocol, "Column Mapping", "Type Widening", "Row Tracking".
+A file has the same rows in both under the same deletion vector; under another, its rows differ where the vectors do. Columns are one by physical names; of two
+types the wider counts, whichever version has it. Rows are known by row ids where both versions track rows. Source: Delta protocol, "Column Mapping", "Type
+Widening", "Row Tracking".
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +18,10 @@ import pyarrow.compute as pc
 from lakesql.errors import UnsupportedFeatureError
 from lakesql.formats.delta.actions import vector_ids
 from lakesql.formats.delta.change_epochs import widens
-from lakesql.formats.delta.relate import ROW_ID
+from lakesql.formats.delta.relate import ROW_ID, Layout, rows_hidden
 from lakesql.formats.delta.schema import ColumnInfo, TableSchema
-from lakesql.table import FileSet, Mask
+from lakesql.relation import Relation, Union
+from lakesql.table import FileSet, Mask, Snapshot
 
 if TYPE_CHECKING:
     from lakesql.formats.delta.snapshot import DeltaSnapshot
@@ -46,6 +49,19 @@ class DeltaComparison:
         chosen = pa.array(mask)
         constants = files.constants.filter(chosen) if files.constants.num_columns else files.constants
         return replace(files, files=files.files.filter(chosen), constants=constants, live_rows=files.live_rows.filter(chosen))
+
+    def rows(self, state: Snapshot, files: FileSet, others: FileSet, columns: Sequence[str]) -> Relation:
+        """See Comparison: of a file that both states have, the rows that the other's deletion vector hides and its own does not."""
+        own = self.before if state is self.before else self.after
+        there = pc.index_in(_flat(files.files["path"]), value_set=_flat(others.files["path"]))
+        moved = np.asarray(there.is_valid())
+        if not moved.any():
+            return own.relate(files, columns)
+        vectors = _flat(others.files["deletion_vector"]).take(there.filter(pa.array(moved)))
+        layout = Layout(own.table_schema, own.features, frozenset(p.name for p in own.partitions), tuple(columns))
+        both = self.narrowed(files, moved)
+        found = rows_hidden(layout, both.files, both.constants, vectors, own.decode)
+        return found if moved.all() else Union((own.relate(self.narrowed(files, ~moved), columns), found))
 
 
 def comparison(before: DeltaSnapshot, after: DeltaSnapshot) -> DeltaComparison:
@@ -83,6 +99,8 @@ def _is_wider(other: ColumnInfo, column: ColumnInfo, before: DeltaSnapshot, afte
 def _marks(files: FileSet) -> pa.Array:
     """A file and its deletion vector, as one text."""
     vectors = pc.fill_null(vector_ids(files.files["deletion_vector"]), "")
-    paths = files.files["path"]
-    paths = paths.combine_chunks() if isinstance(paths, pa.ChunkedArray) else paths
-    return pc.binary_join_element_wise(paths, vectors, "\n")
+    return pc.binary_join_element_wise(_flat(files.files["path"]), vectors, "\n")
+
+
+def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

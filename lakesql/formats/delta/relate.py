@@ -107,7 +107,29 @@ def rows_at(layout: Layout, files: pa.Table, constants: pa.Table, positions: Cal
     positions: given the name of its third column, which is what is given for the column `told`, the `positions` of AtPositions.
     """
     names = _Names(layout, constants)
-    source = Files(
+    return names.project(AtPositions(_placed(layout, names, files, constants), positions(names.given(told)), names.path, names.index))
+
+
+def rows_hidden(layout: Layout, files: pa.Table, constants: pa.Table, vectors: pa.Array, decode: Decode) -> Relation:
+    """Of `files` the rows that other deletion vectors, one for each and null for none, hide and their own do not, with `layout.columns` in that order."""
+    names = _Names(layout, constants)
+    positions = Batches(DELETES, lambda: _newly_hidden(files, vectors, decode))
+    return names.project(AtPositions(_placed(layout, names, files, constants), positions, names.path, names.index))
+
+
+def _newly_hidden(files: pa.Table, vectors: pa.Array, decode: Decode) -> pa.Table:
+    found = [DELETES.empty_table()]
+    columns = (files["path"], files["deletion_vector"].to_pylist(), vectors.to_pylist(), files["physical_rows"].to_pylist())
+    for path, own, other, count in zip(*columns, strict=True):
+        here, there = (np.empty(0, np.int64) if v is None else decode(descriptor_of(v), count) for v in (own, other))
+        positions = np.setdiff1d(there, here)
+        found.append(pa.table([pa.repeat(path, len(positions)), pa.array(positions, pa.int64())], schema=DELETES))
+    return pa.concat_tables(found)
+
+
+def _placed(layout: Layout, names: _Names, files: pa.Table, constants: pa.Table) -> Files:
+    """All rows of files with their places, whatever their deletion vectors."""
+    return Files(
         files=files.select(["path", "size_bytes"]),
         schema=names.file_schema,
         match=ColumnMatch.BY_ID if layout.features.column_mapping is ColumnMapping.ID else ColumnMatch.BY_NAME,
@@ -115,7 +137,6 @@ def rows_at(layout: Layout, files: pa.Table, constants: pa.Table, positions: Cal
         file_path=names.path,
         row_index=names.index,
     )
-    return names.project(AtPositions(source, positions(names.given(told)), names.path, names.index))
 
 
 def _rows(layout: Layout, names: _Names, files: pa.Table, constants: pa.Table, has_vectors: bool, decode: Decode) -> Relation:
