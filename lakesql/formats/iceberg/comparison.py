@@ -1,6 +1,6 @@
 """Two snapshots of one Iceberg table, to be compared: Comparison of `table.py`.
 
-A file has the same rows in both under the same deletes; where others concern it, and all of them by position, its rows differ at those. Columns are one by their
+A file has the same rows in both under the same deletes; where others concern it, and all of them by position, rows differ at those. Columns are one by their
 field ids, at every depth; of two types the wider counts, whichever snapshot has it. Rows are known by row ids where all files that differ have them. Source:
 Iceberg table spec, "Schema Evolution", "Row Lineage".
 """
