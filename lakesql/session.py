@@ -4,6 +4,7 @@
     2. resolve   resolving.Resolver        mention -> Table, by the catalogs
     3. open      Table.snapshot            Table + AS OF -> Snapshot (pinned: one version per table and statement), or the relation of a metadata table;
                  Table.changes             Table + CHANGES -> Snapshot of the rows of a range of changes
+                 differences.Difference    two Snapshots -> Snapshot of the rows in which they differ
        render    sql.render                Statement + schemas -> the engine's text
     4. bind      Engine.bind               text + schemas -> per table: columns, predicates
     5. scan      Snapshot.scan             Snapshot + columns + predicates -> FileSet (pruned)

@@ -30,8 +30,8 @@ from .test_changes_properties import columns_at, rows_of
 from .test_rows_same_with_pruning import connections
 
 ASKED = os.environ.get("LAKESQL_PROPERTY_TABLES")
-HISTORIES, TABLES, WORLDS = int(ASKED or 8), int(ASKED or 3), int(ASKED or 1)
-STEPS, PAIRS = 7, 10
+HISTORIES, TABLES, WORLDS = int(ASKED or 6), int(ASKED or 3), int(ASKED or 1)
+STEPS, PAIRS = 7, 6
 Rows = Counter[tuple[str, ...]]
 Changes = Counter[tuple[str, tuple[str, ...]]]
 
