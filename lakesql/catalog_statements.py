@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakesql import change_check, formats, sql
-from lakesql.errors import InternalError, SqlError, did_you_mean
+from lakesql.errors import Error, InternalError, SqlError, did_you_mean
 from lakesql.result import PinnedSnapshot, Result, instant, nothing, of_table
 from lakesql.settings import DOCS
+from lakesql.table import AtTime, Latest
 from lakesql.type_names import sql_type
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any
         case sql.Kind.SET:
             session.settings.set(statement.argument or "", statement.value or "")
             return nothing()
+        case sql.Kind.RESET:
+            session.settings.reset(statement.argument)
+            return nothing()
+        case sql.Kind.SHOW_SNAPSHOTS:
+            return of_table(_snapshots(session, statement.argument, statement.like))
         case sql.Kind.DROP_VIEW:
             assert statement.view is not None
             session.drop_view(statement.view.name, missing_ok=statement.view.if_exists)
@@ -58,6 +64,40 @@ def _tables(session: Session, within: str | None, like: str | None) -> pa.Table:
             raise SqlError(f'there is no catalog or schema "{within}"', hint=did_you_mean(within, known))
     schema = _texts("catalog", "schema", "table", "format", "location")
     return pa.Table.from_arrays([pa.array([r[i] for r in rows], pa.string()) for i in range(5)], schema=schema)
+
+
+def _snapshots(session: Session, within: str | None, like: str | None) -> pa.Table:
+    """Which version of each table the session reads now, and how long before the session's instant it was committed."""
+    as_of = session.settings.as_of
+    rows: list[dict[str, Any]] = []
+    for catalog, entry in session.catalogs.tables(within):
+        if like is not None and not _matches(entry.name, like):
+            continue
+        row: dict[str, Any] = {"catalog": catalog, "schema": entry.schema, "table": entry.name}
+        try:
+            table = session.catalogs.resolve([catalog, entry.schema, entry.name])
+            snapshot = table.snapshot(as_of or Latest())
+            row |= {"format": table.format, "version": snapshot.version or None, "committed_at": instant(snapshot.committed_at_us)}
+            if isinstance(as_of, AtTime):
+                row["as_of"] = instant(as_of.instant_us)
+                if snapshot.committed_at_us is not None:
+                    row["skew_seconds"] = (as_of.instant_us - snapshot.committed_at_us) / 1e6
+        except Error as error:
+            row["problem"] = error.message
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=_SNAPSHOTS)
+
+
+_SNAPSHOTS = pa.schema(
+    [
+        *((n, pa.string()) for n in ("catalog", "schema", "table", "format", "version")),
+        ("committed_at", pa.timestamp("us", "UTC")),
+        ("as_of", pa.timestamp("us", "UTC")),
+        ("skew_seconds", pa.float64()),
+        ("problem", pa.string()),
+    ]
+)
+"""SHOW SNAPSHOTS. as_of: the session's instant, null for none; skew_seconds: from the commit to it; problem: why the table has no such state."""
 
 
 def _schemas(session: Session, like: str | None) -> pa.Table:

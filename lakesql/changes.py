@@ -90,6 +90,24 @@ class Told:
     expires: str | None = None
 
 
+@dataclass(frozen=True)
+class Commits:
+    """The versions that a range of changes means, oldest first. from_first: whether the first of them is the table's very first."""
+
+    versions: tuple[str, ...]
+    from_first: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which table it is. place: where, whichever of its states or branches is named; made: what tells it from another table made there later, "" where the
+    format has nothing that does.
+    """
+
+    place: str
+    made: str
+
+
 def request_of(start: Edge | None, end: Edge | None, options: Sequence[tuple[str, str | bool | tuple[str, ...]]]) -> ChangesRequest:
     """The request that a clause with these options (`WITH (name = value, ...)`) makes. Raises SqlError."""
     given: dict[str, str | bool | tuple[str, ...]] = {}

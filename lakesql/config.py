@@ -40,6 +40,8 @@
     as_of = "2026-01-01T00:00:00Z"
     catalog = "lake"
     schema = "shop"
+    consumers = "state/consumers.db"
+    poll_interval = 1                       # seconds
 
     [reader]
     metadata_cache = "256MB"
@@ -102,6 +104,8 @@ KEYS: dict[str, str] = {
     "session.as_of": "an instant: every table is read as it was then, unless the statement says otherwise",
     "session.catalog": "the catalog of names without one; default: the only catalog",
     "session.schema": "the schema of names without one; default: the catalog's default schema",
+    "session.consumers": "the file with the positions of named consumers; default `lakesql/consumers.db` in the XDG state directory",
+    "session.poll_interval": "seconds between looks for new commits, in TAIL; default 1",
     "reader.metadata_cache": 'memory for metadata files that never change; default "256MB"',
     "reader.metadata_file_limit": 'no metadata file above this size is read; default "2GB"',
     "reader.FORMAT.KEY": "an option for every table of a format",
@@ -173,6 +177,8 @@ class SessionConfig:
     as_of: str | None = None
     catalog: str | None = None
     schema: str | None = None
+    consumers: str | None = None
+    poll_interval_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -214,8 +220,8 @@ class Config:
     shell: ShellConfig = ShellConfig()
 
     def without_names(self) -> Config:
-        """The same stores, engine, reader and time zone, but no catalogs, tables, or defaults that are about them: for a session on another target."""
-        return replace(self, catalogs=(), tables={}, session=SessionConfig(time_zone=self.session.time_zone))
+        """The same stores, engine, reader, time zone and consumers, but no catalogs, tables, or defaults about them: for a session on another target."""
+        return replace(self, catalogs=(), tables={}, session=replace(self.session, as_of=None, catalog=None, schema=None))
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -386,10 +392,22 @@ def _engine(section: Section) -> EngineConfig:
 
 def _session(section: Section) -> SessionConfig:
     config = SessionConfig(
-        time_zone=section.text("time_zone") or "UTC", as_of=section.instant("as_of"), catalog=section.text("catalog"), schema=section.text("schema")
+        time_zone=section.text("time_zone") or "UTC",
+        as_of=section.instant("as_of"),
+        catalog=section.text("catalog"),
+        schema=section.text("schema"),
+        consumers=_consumers(section),
+        poll_interval_seconds=section.seconds("poll_interval"),
     )
     section.finish()
     return config
+
+
+def _consumers(section: Section) -> str | None:
+    place = section.location("consumers")
+    if place is not None and not is_local(place):
+        raise section.error("positions of consumers are kept in a file of this machine", "consumers")
+    return place
 
 
 def _reader(section: Section) -> ReaderConfig:

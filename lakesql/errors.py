@@ -12,7 +12,8 @@
         │   │   └── ParameterError
         │   ├── NotATableError          a place that holds no table we know
         │   ├── AmbiguousTableError     a place that holds tables of two formats
-        │   └── NoSuchVersionError      a version, tag or time the table never had
+        │   ├── NoSuchVersionError      a version, tag or time the table never had
+        │   └── ConsumerError           a named consumer that is not there, or has nothing to advance to
         ├── OperationalError
         │   ├── StorageError            the store did not answer as asked
         │   │   ├── MissingFileError
@@ -20,6 +21,9 @@
         │   ├── CatalogError            a catalog service did not answer as asked
         │   │   └── CatalogAccessError  it refuses the credentials
         │   ├── ExpiredVersionError     the version existed; its files are gone
+        │   ├── ConsumerConflictError   someone else moved the consumer meanwhile
+        │   ├── RecreatedTableError     another table stands where the position's table was
+        │   ├── ChangedColumnsError     a table's columns changed while it was followed
         │   ├── QueryTimeoutError
         │   └── QueryCancelledError
         ├── DataError
@@ -170,6 +174,12 @@ class NoSuchVersionError(ProgrammingError):
     sqlstate = "22023"
 
 
+class ConsumerError(ProgrammingError):
+    """No consumer has this name, or its last read was not fetched to its end."""
+
+    sqlstate = "55000"
+
+
 class OperationalError(DatabaseError):
     """Something outside lakesql's control failed."""
 
@@ -218,6 +228,24 @@ class ExpiredVersionError(OperationalError):
     """The version existed, but its metadata or data files have been removed."""
 
     sqlstate = "72000"
+
+
+class ConsumerConflictError(OperationalError):
+    """A consumer's position is not the one that was read from: another program, or another connection, moved it."""
+
+    sqlstate = "40001"
+
+
+class RecreatedTableError(OperationalError):
+    """The table that a position is of was made anew at its place; versions of the old one mean nothing there."""
+
+    sqlstate = "72001"
+
+
+class ChangedColumnsError(OperationalError):
+    """The columns of a table changed while it was followed, and rows of both kinds do not fit into one result."""
+
+    sqlstate = "72002"
 
 
 class QueryTimeoutError(OperationalError):

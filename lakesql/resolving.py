@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lakesql import changes, diffing, sql, travel
 from lakesql.catalogs import Catalogs, TableEntry
+from lakesql.consumers import Consumers
 from lakesql.errors import NotSupportedError, SqlError, UnknownTableError
 from lakesql.inserts import Inserts
 from lakesql.relation import Batches, Relation
@@ -53,8 +54,8 @@ class Pinned:
 
 
 class Resolver:
-    """What the names in a session's statements mean. evaluate: the value of an expression that reads no table; as_of: the state of tables that a mention
-    names none for; host_table: the tables of another program's session, see engines.Host; views: the session's own, each the statement that made it.
+    """What the names in a session's statements mean. evaluate: the value of an expression that reads no table; host_table: the tables of another program's
+    session, see engines.Host; views: the session's own, each the statement that made it. Tables for which a mention names no state are at settings.as_of.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Resolver:
         catalogs: Catalogs,
         settings: Settings,
         evaluate: Callable[[str, Mapping[str, Any]], pa.Scalar],
+        consumers: Consumers,
         *,
-        as_of: At | None = None,
         host_table: Callable[[Sequence[str]], tuple[str, pa.Schema] | None] | None = None,
     ) -> None:
-        self.as_of = as_of
+        self._consumers = consumers
         self.views: dict[str, sql.Statement] = {}
         self._catalogs = catalogs
         self._settings = settings
@@ -158,28 +159,37 @@ class Resolver:
         if mention.changes is not None and metadata is not None:
             raise SqlError(f'"{mention}" has no changes: it is itself a table of metadata or of changes')
         request = self._requested(mention, table, parameters, pinned or Pinned())
-        found: Snapshot = table.changes(request)  # type: ignore[attr-defined]  # _requested has looked
-        return Inserts(found) if request.appends else found
+
+        def read(wanted: changes.ChangesRequest) -> Snapshot:
+            found: Snapshot = table.changes(wanted)  # type: ignore[attr-defined]  # _requested has looked
+            return Inserts(found) if wanted.appends else found
+
+        consumer = None if mention.changes is None else mention.changes.consumer
+        return read(request) if consumer is None else self._consumers.feed(consumer, table, request, read)
 
     def requested(self, mention: sql.Mention, table: Table, parameters: Mapping[str, Any]) -> changes.ChangesRequest:
         """The range of changes that a mention of a table names, all of them where it names none; what it means to the table is not looked at."""
-        return self._requested(mention, table, parameters, Pinned())
+        request = self._requested(mention, table, parameters, Pinned())
+        if mention.changes is None or mention.changes.consumer is None:
+            return request
+        position = self._consumers.position(mention.changes.consumer, table)
+        return replace(request, start=None if position.version is None else changes.Edge(AtVersion(position.version), exclusive=not position.included))
 
     def _requested(self, mention: sql.Mention, table: Table, parameters: Mapping[str, Any], pinned: Pinned) -> changes.ChangesRequest:
         if not hasattr(table, "changes"):
             raise NotSupportedError(f"changes of {table.format} tables are not read yet", hint="VERSION AS OF reads the table before and after them")
         clause = mention.changes
         last = mention.at if clause is None else clause.end
-        until = self.as_of if last is None else self._point(last, parameters)
+        until = self._settings.as_of if last is None else self._point(last, parameters)
         if until is None or isinstance(until, Latest):
             latest = pinned.snapshot(table, "", mention.options, Latest())
             until = AtVersion(latest.version) if latest.version else None
         end = None if until is None else changes.Edge(until, clause is not None and clause.end_exclusive)
-        start = None if clause is None else self._start(clause, parameters)
+        start = None if clause is None or clause.start is None else self._start(clause, clause.start, parameters)
         return changes.request_of(start, end, () if clause is None else clause.options)
 
-    def _start(self, clause: sql.ChangesClause, parameters: Mapping[str, Any]) -> changes.Edge:
-        at = self._point(clause.start, parameters)
+    def _start(self, clause: sql.ChangesClause, start: sql.AtClause, parameters: Mapping[str, Any]) -> changes.Edge:
+        at = self._point(start, parameters)
         return changes.Edge(replace(at, or_latest=True) if clause.of_states and isinstance(at, AtTime) else at, clause.start_exclusive)
 
     def table_of(self, mention: sql.Mention) -> tuple[Table, str | None]:
@@ -208,7 +218,12 @@ class Resolver:
         """The state a mention of a table names: its own clause, else the session's where the name itself says no state, else the latest."""
         if mention.at is not None:
             return self._point(mention.at, parameters)
-        return Latest() if self.as_of is None or getattr(table, "names_state", False) else self.as_of
+        as_of = self._settings.as_of
+        return Latest() if as_of is None or getattr(table, "names_state", False) else as_of
+
+    def point(self, clause: sql.AtClause, parameters: Mapping[str, Any]) -> AtVersion | AtTime:
+        """The version or time that a clause names."""
+        return self._point(clause, parameters)
 
     def _point(self, clause: sql.AtClause, parameters: Mapping[str, Any]) -> AtVersion | AtTime:
         """The version or time that a clause names."""

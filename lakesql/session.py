@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import threading
+import weakref
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,9 +30,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakesql import answers, catalog_statements, explain, renames, sql, travel
+from lakesql import answers, catalog_statements, consumer_statements, explain, renames, sql, tailing, travel
 from lakesql.catalogs import Catalogs, TableEntry
 from lakesql.config import Config, load_config
+from lakesql.consumers import ConsumerFeed, Consumers, tracked
 from lakesql.engines import Bound, BoundScan, Engine, Prepared, Rows, open_engine
 from lakesql.errors import (
     Error,
@@ -51,7 +53,7 @@ from lakesql.relation import Col, Project, Relation, Value
 from lakesql.resolving import Resolver, Source
 from lakesql.result import PinnedSnapshot, Result, ScanProgress, ScanStats, TableScanStats, instant, nothing
 from lakesql.settings import Settings
-from lakesql.table import At, FileSet, ScanRequest
+from lakesql.table import FileSet, ScanRequest
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ class _Scan:
     answered: bool
 
 
-_VERBS = ("SELECT", "WITH", "VALUES", "EXPLAIN", "DESCRIBE", "SHOW", "SET", "CREATE", "DROP")
+_VERBS = ("SELECT", "WITH", "VALUES", "DIFF", "TAIL", "EXPLAIN", "DESCRIBE", "SHOW", "SET", "RESET", "CHECK", "ADVANCE", "CREATE", "DROP")
+_STATEMENTS = (
+    "there are SELECT, WITH, VALUES, DIFF, TAIL, EXPLAIN, DESCRIBE, SHOW, SET, RESET, CHECK CHANGES, CREATE and DROP VIEW or CONSUMER, ADVANCE CONSUMER"
+)
 
 _FILES_KEPT = 20_000
 """Plans over more files are not kept: their lists are large, and reading that many files takes longer than planning."""
@@ -80,19 +85,21 @@ class Session:
         engine: Engine,
         settings: Settings,
         *,
-        as_of: At | None = None,
         allow_write: bool = False,
         timeout_seconds: float | None = None,
     ) -> None:
         self.catalogs = catalogs
         self.settings = settings
-        self.resolver = Resolver(catalogs, settings, engine.evaluate, as_of=as_of, host_table=None if engine.host is None else engine.host.table)
+        self.consumers = Consumers(settings)
+        host_table = None if engine.host is None else engine.host.table
+        self.resolver = Resolver(catalogs, settings, engine.evaluate, self.consumers, host_table=host_table)
         self._engine = engine
         self._allow_write = allow_write
         self._timeout_seconds = timeout_seconds
         self._views_made = 0
         self._kept: Kept[Ready] = Kept(PLANS_KEPT)
         self._running: set[Rows] = set()
+        self._tails: weakref.WeakSet[tailing.Tail] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     @classmethod
@@ -114,7 +121,8 @@ class Session:
         """
         loaded = load_config(target, config)
         catalogs = Catalogs.for_target(target, tables=tables or {}, config=loaded)
-        settings = Settings.of(loaded)
+        zone = loaded.session.time_zone
+        settings = Settings.of(loaded, travel.at_default(as_of if as_of is not None else loaded.session.as_of, zone))
         options = loaded.engine
         opened = open_engine(
             engine or options.name,
@@ -126,8 +134,7 @@ class Session:
             allow_write=options.allow_write,
             context=context,
         )
-        default = travel.at_default(as_of if as_of is not None else loaded.session.as_of, settings.time_zone)
-        return cls(catalogs, opened, settings, as_of=default, allow_write=options.allow_write, timeout_seconds=options.timeout_seconds)
+        return cls(catalogs, opened, settings, allow_write=options.allow_write, timeout_seconds=options.timeout_seconds)
 
     def execute(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
         """Runs one statement. Rows stream: errors of single files and values come while they are taken.
@@ -153,14 +160,17 @@ class Session:
                 return self._create_view(statement)
             case sql.Kind.WRITE:
                 return self._write(statement, bound)
+            case sql.Kind.CONSUMER:
+                return consumer_statements.run(self, statement, bound)
+            case sql.Kind.TAIL:
+                return tailing.run(self, statement, bound)
             case sql.Kind.OTHER:
                 raise SqlError(
                     f"no statement begins with {statement.verb}",
                     sql=statement.text,
                     position=0,
                     length=len(statement.verb),
-                    hint=_close_verb(statement.verb)
-                    or "there are SELECT, WITH, VALUES, DIFF, EXPLAIN, DESCRIBE, SHOW, SET, CHECK CHANGES, CREATE VIEW and DROP VIEW",
+                    hint=_close_verb(statement.verb) or _STATEMENTS,
                 )
             case _:
                 return catalog_statements.run(self, statement, bound)
@@ -183,9 +193,16 @@ class Session:
     def cancel(self) -> None:
         """Stops the statements that run now; from any thread. Their rows end in QueryCancelledError."""
         with self._lock:
-            running = list(self._running)
+            running, tails = list(self._running), list(self._tails)
         for rows in running:
             rows.close()
+        for tail in tails:
+            tail.stop()
+
+    def stop_with(self, tail: tailing.Tail) -> None:
+        """Has `cancel` stop this one too, for as long as someone holds it."""
+        with self._lock:
+            self._tails.add(tail)
 
     # Queries -------------------------------------------------------------------------------------------------------------------------------------
 
@@ -218,6 +235,8 @@ class Session:
 
     def _start(self, ready: Ready) -> Result:
         """Step 8."""
+        feeds = [s.snapshot for s in ready.sources if isinstance(s.snapshot, ConsumerFeed)]
+        complete = self.consumers.begin(feeds) if feeds and ready.statement.kind in (sql.Kind.QUERY, sql.Kind.WRITE) else None
         try:
             rows = ready.prepared.run()
         except MissingFileError as error:
@@ -225,6 +244,8 @@ class Session:
         with self._lock:
             self._running.add(rows)
         batches = self._streamed(rows, ready.sources)
+        if complete is not None:
+            batches = tracked(batches, complete)
         return Result(
             rows.schema,
             _readable(batches, ready.sources) if ready.statement.kind is sql.Kind.EXPLAIN else batches,

@@ -229,6 +229,11 @@ class Table(Protocol):
     #   changes(request: changes.ChangesRequest) -> Snapshot the changes of a range of versions, as rows to be scanned like a state's: its schema ends with
     #                                                        changes.COLUMNS, its version names the range. Raises NoSuchVersionError, ExpiredVersionError,
     #                                                        SqlError for a key or pairs that the table cannot give. Formats without it have no feed yet.
+    #   commits(request: changes.ChangesRequest) -> changes.Commits
+    #                                                        the versions that changes() would tell of, with its errors; a start that has expired but was
+    #                                                        followed directly by a version that is left will do.
+    #   identity() -> changes.Identity                       which table it is, for positions that are kept outside it.
+    #   consumers() -> Sequence[tuple[str, str]]             consumers that the table itself keeps: their names, and the version each would read next.
     #   with_options(options: Mapping[str, str], time_zone: str) -> Table
     #                                                        the table as scan options ask for it (`/*+ OPTIONS('k'='v') */`), the state they name included;
     #                                                        instants without an offset are in time_zone. Raises SqlError for an option it does not know

@@ -9,27 +9,45 @@ opens a table.
 """
 
 from lakesql.sql.edits import Rendered
+from lakesql.sql.outline import quoted
 from lakesql.sql.parameters import bind_parameters
 from lakesql.sql.parse import parse, parse_script
 from lakesql.sql.positions import at, error_position, identifiers, locate, place, source_position
 from lakesql.sql.render import render
 from lakesql.sql.rewrites.context import Replacement
 from lakesql.sql.scopes import Column
-from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Kind, Mention, Placeholder, Statement, View
+from lakesql.sql.statement import (
+    Action,
+    AtClause,
+    AtKind,
+    ChangesClause,
+    ConsumerClause,
+    Kind,
+    Mention,
+    Placeholder,
+    StartClause,
+    Statement,
+    TailClause,
+    View,
+)
 from lakesql.sql.tokens import Span, is_complete, split
 
 __all__ = [
+    "Action",
     "AtClause",
     "AtKind",
     "ChangesClause",
     "Column",
+    "ConsumerClause",
     "Kind",
     "Mention",
     "Placeholder",
     "Rendered",
     "Replacement",
     "Span",
+    "StartClause",
     "Statement",
+    "TailClause",
     "View",
     "at",
     "bind_parameters",
@@ -40,6 +58,7 @@ __all__ = [
     "parse",
     "parse_script",
     "place",
+    "quoted",
     "render",
     "source_position",
     "split",

@@ -47,6 +47,8 @@ class ClauseReader(ExpressionReader):
         """`CHANGES FROM ...` or `CHANGES (INFORMATION => ...) ...`, or None where neither comes."""
         if self.at("CHANGES", "(") and self.ahead(2).key == "INFORMATION":
             return self._information()
+        if self.at("CHANGES", "SINCE") and self.ahead(2).key == "CONSUMER":
+            return self._since_consumer()
         if not (self.at("CHANGES", "FROM") and self.ahead(2).key in VERSION_WORDS | TIME_WORDS):
             return None
         start = self.token.start
@@ -60,13 +62,7 @@ class ClauseReader(ExpressionReader):
             raise self.error(f"expected VERSION or TIMESTAMP after FROM, found {self.shown()}")
         first = self._bound()
         first_exclusive = self._exclusive()
-        last: AtClause | None = None
-        last_exclusive = False
-        if self.accept("TO"):
-            if not self.at_any(VERSION_WORDS | TIME_WORDS):
-                raise self.error(f"expected VERSION or TIMESTAMP after TO, found {self.shown()}")
-            last = self._bound()
-            last_exclusive = self._exclusive()
+        last, last_exclusive = self._changes_end()
         options = self._options() if self.at("WITH", "(") else ()
         return ChangesClause(first, last, first_exclusive, last_exclusive, options, self.since(start))
 
@@ -115,6 +111,33 @@ class ClauseReader(ExpressionReader):
             raise self.error("expected a number of seconds, below zero for the past", first)
         text = f"to_timestamp(date_part('epoch', now()) + ({self.engine_text(expression.span)}))"
         return AtClause(AtKind.TIMESTAMP, text, is_literal=False, quoted=False, span=self.since(start))
+
+    def _changes_end(self) -> tuple[AtClause | None, bool]:
+        """`TO VERSION b [EXCLUSIVE]`, if it comes."""
+        if not self.accept("TO"):
+            return None, False
+        if not self.at_any(VERSION_WORDS | TIME_WORDS):
+            raise self.error(f"expected VERSION or TIMESTAMP after TO, found {self.shown()}")
+        return self._bound(), self._exclusive()
+
+    def _since_consumer(self) -> ChangesClause:
+        """`CHANGES SINCE CONSUMER 'name' [TO ...] [WITH (...)]`."""
+        start = self.token.start
+        self.index += 3
+        name = self.consumer_name()
+        last, last_exclusive = self._changes_end()
+        options = self._options() if self.at("WITH", "(") else ()
+        return ChangesClause(None, last, False, last_exclusive, options, self.since(start), consumer=name)
+
+    def consumer_name(self) -> str:
+        """A consumer's name: a text, or an identifier."""
+        if self.token.kind is TokenKind.STRING:
+            name = self.take().value
+        else:
+            name = self.name("a consumer's name in quotes").folded
+        if not name.strip():
+            raise self.error("a consumer needs a name", self.previous)
+        return name
 
     def suffix(self, token: Token) -> AtClause | None:
         """`@v3` or `@20240101000000000` at the end of a word."""

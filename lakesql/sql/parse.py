@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lakesql.errors import SqlError
+from lakesql.sql.feeds import FeedReader
 from lakesql.sql.outline import Query, fold, quoted
-from lakesql.sql.queries import QueryReader
-from lakesql.sql.statement import Kind, Mention, Statement, View
+from lakesql.sql.statement import ConsumerClause, Kind, Mention, Statement, TailClause, View
 from lakesql.sql.tokens import Part, Span, TokenKind, Tokens, part, statements, tokenize, words
 
 _QUERY_WORDS = frozenset(("SELECT", "WITH", "FROM", "VALUES", "TABLE", "("))
@@ -41,7 +41,7 @@ def _parse(source: Tokens, which: Part) -> Statement:
     return _StatementReader(part(source, which), which.span.start).read()
 
 
-class _StatementReader(QueryReader):
+class _StatementReader(FeedReader):
     """Reads one statement."""
 
     def __init__(self, source: Tokens, offset: int) -> None:
@@ -56,10 +56,20 @@ class _StatementReader(QueryReader):
                 return self._explain()
             case "DESCRIBE" | "DESC":
                 return self._describe()
-            case "SHOW":
+            case "SHOW" if self.ahead().key != "CONSUMERS":
                 return self._show()
             case "SET":
                 return self._set()
+            case "RESET" if self.ahead().key != "CONSUMER":
+                return self._reset()
+            case _ if self.begins_consumer_statement():
+                clause, like = self.consumer_statement()
+                self._end("after this statement")
+                return self._statement(Kind.CONSUMER, like=like, consumer=clause)
+            case "TAIL" if self.begins_tail():
+                tail = self.tail_statement()
+                self._end("after this TAIL")
+                return self._statement(Kind.TAIL, tail=tail)
             case "CREATE" if (view := self._created_view()) is not None:
                 return view
             case "DROP" if self.ahead().key == "VIEW":
@@ -159,9 +169,9 @@ class _StatementReader(QueryReader):
     def _show(self) -> Statement:
         self.take()
         word = self.token.key
-        if word == "TABLES" or (word in ("SCHEMAS", "DATABASES", "CATALOGS")):
+        if word in ("TABLES", "SCHEMAS", "DATABASES", "CATALOGS", "SNAPSHOTS"):
             self.take()
-            kind = {"TABLES": Kind.SHOW_TABLES, "CATALOGS": Kind.SHOW_CATALOGS}.get(word, Kind.SHOW_SCHEMAS)
+            kind = {"TABLES": Kind.SHOW_TABLES, "CATALOGS": Kind.SHOW_CATALOGS, "SNAPSHOTS": Kind.SHOW_SNAPSHOTS}.get(word, Kind.SHOW_SCHEMAS)
             within = ".".join(n.text for n in self.dotted("a catalog or schema")) if self.accept("IN") or self.accept("FROM") else None
             like = self._like()
             self._end(f"after SHOW {word}")
@@ -204,6 +214,15 @@ class _StatementReader(QueryReader):
         self.index = len(self.tokens) - 1
         value = first.value if self.previous is first else Span(first.start, self.previous.end).of(self.text)
         return self._statement(Kind.SET, argument=name, value=value)
+
+    def _reset(self) -> Statement:
+        self.take()
+        if self.accept("TIME", "ZONE"):
+            name = "time_zone"
+        else:
+            name = ".".join(n.text for n in self.dotted("a setting's name"))
+        self._end("after the setting's name")
+        return self._statement(Kind.RESET, argument=None if name.upper() == "ALL" else name)
 
     # Views and writes ----------------------------------------------------------------------------------------------------------------------------
 
@@ -277,6 +296,8 @@ class _StatementReader(QueryReader):
         json: bool = False,
         extended: bool = False,
         view: View | None = None,
+        consumer: ConsumerClause | None = None,
+        tail: TailClause | None = None,
     ) -> Statement:
         return Statement(
             self.text,
@@ -293,5 +314,7 @@ class _StatementReader(QueryReader):
             extended,
             view,
             self._offset,
-            outline,
+            outline=outline,
+            consumer=consumer,
+            tail=tail,
         )

@@ -41,6 +41,14 @@ class Kind(enum.Enum):
     """CREATE [OR REPLACE] [TEMP] VIEW v [(columns)] AS query: view; body is the query's text; renders as the query alone."""
     DROP_VIEW = "drop view"
     """DROP VIEW [IF EXISTS] v: view."""
+    CONSUMER = "consumer"
+    """CREATE, ADVANCE, RESET, DROP CONSUMER, SHOW CONSUMERS: consumer, like; one mention or none."""
+    TAIL = "tail"
+    """TAIL t ...: one mention; tail."""
+    SHOW_SNAPSHOTS = "show snapshots"
+    """SHOW SNAPSHOTS [IN a.b] [LIKE 'p%']: argument, like."""
+    RESET = "reset"
+    """RESET name | ALL: argument, None for all."""
     WRITE = "write"
     """Anything that changes tables or files: COPY, INSERT, UPDATE, DELETE, MERGE, CREATE TABLE, DROP, ... verb names it."""
     OTHER = "other"
@@ -73,17 +81,19 @@ class AtClause:
 class ChangesClause:
     """`CHANGES FROM VERSION a [EXCLUSIVE] [TO VERSION b [EXCLUSIVE]] [WITH (option = value, ...)]`, or with TIMESTAMP. end: None for the latest version.
 
-    options: names in lower case; values are text, numbers as written, booleans, or tuples of names. of_states: the bounds are states, as in Snowflake's clause:
-    after the last commit nothing has changed, where a range that begins there is an error.
+    consumer: of `CHANGES SINCE CONSUMER 'name' ...`, which has no start. options: names in lower case; values are text, numbers as written, booleans, or tuples
+    of names. of_states: the bounds are states, as in Snowflake's clause: after the last commit nothing has changed, where a range that begins there is an
+    error.
     """
 
-    start: AtClause
+    start: AtClause | None
     end: AtClause | None
     start_exclusive: bool
     end_exclusive: bool
     options: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
     span: Span
     of_states: bool = False
+    consumer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,49 @@ class DiffClause:
     stat: bool
     options: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
     span: Span
+
+
+class Action(enum.Enum):
+    """What a statement does with named consumers."""
+
+    CREATE = "create"
+    ADVANCE = "advance"
+    RESET = "reset"
+    DROP = "drop"
+    SHOW = "show"
+
+
+@dataclass(frozen=True)
+class StartClause:
+    """Where reading changes begins: `FROM VERSION a`, `TO VERSION a`, `EARLIEST`, `LATEST`. point: None for the two words; exclusive: after it."""
+
+    point: AtClause | None
+    exclusive: bool = False
+    latest: bool = False
+
+
+@dataclass(frozen=True)
+class ConsumerClause:
+    """A statement about consumers. name: "" for SHOW; start: where it is to stand, None where that is not said; if_exists: or IF NOT EXISTS."""
+
+    action: Action
+    name: str = ""
+    start: StartClause | None = None
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
+class TailClause:
+    """`TAIL t [FROM ... | SINCE CONSUMER 'name'] [WHERE condition] [WITH (...)]`. table: its name and alias as written, condition: for the engine, placeholders
+    in the engine's spelling.
+    """
+
+    table: str
+    alias: str
+    start: StartClause | None
+    consumer: str | None
+    condition: str | None
+    options: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -179,4 +232,6 @@ class Statement:
     extended: bool = False
     view: View | None = None
     offset: int = 0
+    consumer: ConsumerClause | None = None
+    tail: TailClause | None = None
     outline: Query | None = field(default=None, repr=False, compare=False)

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 
-from lakesql.changes import ChangesRequest, Edge
+from lakesql.changes import ChangesRequest, Commits, Edge, Identity
 from lakesql.errors import ConfigError, NoSuchVersionError, UnknownTableError, did_you_mean
 from lakesql.formats.delta.change_feed import DeltaChanges
-from lakesql.formats.delta.change_range import Bounds
+from lakesql.formats.delta.change_range import Bounds, VersionRange
 from lakesql.formats.delta.metadata import METADATA
 from lakesql.formats.delta.metadata_log import schema_history
 from lakesql.formats.delta.moved import Moved
@@ -50,10 +50,18 @@ class DeltaTable:
     def changes(self, request: ChangesRequest) -> DeltaChanges:
         """See Table."""
         latest = self._at(None)
-        bounds = Bounds(self._place.states.storage, self._place.states.log, self._place.timeline, latest.state.version, latest.features)
-        versions = bounds.resolve(request, self._edge(request.start), self._edge(request.end))
+        versions = self._versions(request, latest)
         end = self._at(versions.last) if 0 <= versions.last < latest.state.version else latest
         return DeltaChanges(end, latest, versions, request)
+
+    def commits(self, request: ChangesRequest) -> Commits:
+        """See Table."""
+        found = self._versions(request, self._at(None))
+        return Commits(tuple(str(v) for v in found.versions), found.first == 0)
+
+    def identity(self) -> Identity:
+        """See Table: the id in the table's metadata, which every table gets when it is made."""
+        return Identity(self.location, self._at(None).state.metadata.id)
 
     def view(self, name: str) -> None:
         """See table.Table: Delta tables hold no others."""
@@ -82,6 +90,10 @@ class DeltaTable:
             when = row["committed_at"]
             found.append((f"version {row['version']}", None if when is None else int(when.timestamp() * 1_000_000), ids))
         return found
+
+    def _versions(self, request: ChangesRequest, latest: DeltaSnapshot) -> VersionRange:
+        bounds = Bounds(self._place.states.storage, self._place.states.log, self._place.timeline, latest.state.version, latest.features)
+        return bounds.resolve(request, self._edge(request.start), self._edge(request.end))
 
     def _at(self, version: int | None) -> DeltaSnapshot:
         state = self._place.states.at(version)

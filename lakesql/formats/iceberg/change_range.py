@@ -6,11 +6,13 @@ meaning of bounds.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lakesql.changes import ChangesRequest, Edge
 from lakesql.errors import ExpiredVersionError, NoSuchVersionError
 from lakesql.formats.iceberg.metadata import SnapshotInfo, TableMetadata
 from lakesql.formats.iceberg.travel import Choice, choose, instant_text
-from lakesql.table import AtTime, Latest
+from lakesql.table import AtTime, AtVersion, Latest
 
 _MILLISECOND_US = 1000
 
@@ -34,6 +36,18 @@ def resolve(metadata: TableMetadata, request: ChangesRequest) -> tuple[list[Snap
     if end is not None and not isinstance(end.at, AtTime) and end.exclusive:
         chosen = chosen[:-1]
     return chosen, last
+
+
+def commits(metadata: TableMetadata, request: ChangesRequest) -> list[SnapshotInfo]:
+    """The snapshots of the range. A start that was read up to and has expired since is found by the snapshot that names it as its parent. Raises as resolve."""
+    start = request.start
+    if start is not None and start.exclusive and isinstance(start.at, AtVersion) and start.at.text.isdecimal():
+        id_ = int(start.at.text)
+        if metadata.snapshot(id_) is None:
+            child = next((s for s in metadata.snapshots if s.parent_id == id_), None)
+            if child is not None:
+                request = replace(request, start=Edge(AtVersion(str(child.id))))
+    return resolve(metadata, request)[0]
 
 
 def _ancestry(metadata: TableMetadata, info: SnapshotInfo | None) -> list[SnapshotInfo]:

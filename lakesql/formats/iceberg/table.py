@@ -11,11 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from lakesql.changes import ChangesRequest, Edge
+from lakesql.changes import ChangesRequest, Commits, Edge, Identity
 from lakesql.errors import ConfigError, NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.iceberg import metadata_file
 from lakesql.formats.iceberg.change_feed import IcebergChanges
-from lakesql.formats.iceberg.change_range import resolve
+from lakesql.formats.iceberg.change_range import commits, resolve
 from lakesql.formats.iceberg.manifest import manifests_of
 from lakesql.formats.iceberg.metadata import TableMetadata, parse_metadata
 from lakesql.formats.iceberg.metadata_tables import METADATA_TABLES
@@ -76,6 +76,15 @@ class IcebergTable:
         metadata = self.current_metadata()
         chosen, end = resolve(metadata, request)
         return IcebergChanges(metadata, chosen, end, request, lambda choice: self.of(metadata, choice))
+
+    def commits(self, request: ChangesRequest) -> Commits:
+        """See Table."""
+        chosen = commits(self.current_metadata(), request)
+        return Commits(tuple(str(s.id) for s in chosen), bool(chosen) and chosen[0].parent_id is None)
+
+    def identity(self) -> Identity:
+        """See Table: the table's UUID, which tables of format version 1 may lack."""
+        return Identity(self._root, self.current_metadata().uuid or "")
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
@@ -173,6 +182,7 @@ class _Pinned:
     def __init__(self, table: IcebergTable, at: AtVersion | AtTime, name: str) -> None:
         self._table = table
         self._at = at
+        self._name = name
         self.location = f"{table.location}${name}"  # another than the table's: a statement may read both
 
     def snapshot(self, at: At) -> IcebergSnapshot:
@@ -183,7 +193,16 @@ class _Pinned:
 
     def changes(self, request: ChangesRequest) -> IcebergChanges:
         """See Table: of the history that leads to this state, where no other end is named."""
-        return self._table.changes(request if request.end is not None else replace(request, end=Edge(self._at)))
+        return self._table.changes(self._ended(request))
+
+    def commits(self, request: ChangesRequest) -> Commits:
+        """See Table."""
+        return self._table.commits(self._ended(request))
+
+    def identity(self) -> Identity:
+        """See Table: a branch has positions of its own."""
+        found = self._table.identity()
+        return Identity(f"{found.place}${self._name}", found.made)
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
@@ -197,3 +216,6 @@ class _Pinned:
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
         return self._table.metadata_names
+
+    def _ended(self, request: ChangesRequest) -> ChangesRequest:
+        return request if request.end is not None else replace(request, end=Edge(self._at))
