@@ -94,7 +94,7 @@ class Tail:
                     return
                 if committed is not None:
                     yield committed
-                    self._passed(version)
+                    self.passed(version)
             if not self.follow:
                 return
             self._stopped.wait(self._session.settings.poll_interval_seconds)
@@ -159,7 +159,10 @@ class Tail:
         self._say(f"changes {lost} were lost: {error.message}; going on with version {left[0]}")
         return left
 
-    def _passed(self, version: str) -> None:
+    def passed(self, version: str) -> None:
+        """The rows of this commit were taken."""
+        if version == self.position.version and not self.position.included:
+            return
         self.position = replace(self.position, version=version, included=False)
         if self._clause.consumer is not None:
             self.read.moved = (self.position,)
@@ -195,7 +198,7 @@ class Tail:
             if self._on_expired == "stop":
                 raise
             self._say(f"the changes of version {version} were lost: {error.message}")
-            self._passed(version)
+            self.passed(version)
             return None
         return Committed(version, result.schema, iter(held))
 
@@ -213,7 +216,9 @@ class Tail:
         start = f"FROM VERSION {_literal(first)}{' EXCLUSIVE' if exclusive else ''}"
         text = f"SELECT * FROM {clause.table} CHANGES {start} TO VERSION {_literal(last)} {_with(self._given)} {clause.alias}"
         where = "" if clause.condition is None else f" WHERE {clause.condition}"
-        return self._session.execute(text + where, dict(self._parameters) or None)
+        text += where
+        wanted = {p.key for p in sql.parse(text).placeholders}  # of the condition; those of the start were used already
+        return self._session.execute(text, {k: v for k, v in self._parameters.items() if k in wanted} or None)
 
     def _opened(self) -> Table:
         table, metadata = self._session.resolver.table_of(self._mention)

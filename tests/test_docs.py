@@ -13,7 +13,7 @@ import pytest
 
 import lakesql
 from lakesql import config
-from lakesql.frontends import options
+from lakesql.frontends import options, tail
 from lakesql.frontends.render import FORMATS
 from lakesql.frontends.types import base_type_name
 from lakesql.settings import DOCS as SETTINGS
@@ -37,14 +37,14 @@ def words(text: str) -> set[str]:
 
 
 def test_every_option_is_documented() -> None:
-    known = set(re.findall(r"(?<![\w-])(-[a-z]|--[a-z-]+)\b", options.help_text().split("examples:")[0]))
+    known = set(re.findall(r"(?<![\w-])(-[a-z]|--[a-z-]+)\b", options.help_text().split("examples:")[0] + tail.help_text()))
     assert len(known) > 15
     assert known <= words(page("cli.md"))
 
 
 def test_every_documented_option_is_one() -> None:
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page("cli.md")))
-    assert told <= set(re.findall(r"--[a-z][a-z-]+", options.help_text()))
+    assert told <= set(re.findall(r"--[a-z][a-z-]+", options.help_text() + tail.help_text()))
 
 
 def test_every_format_is_documented() -> None:

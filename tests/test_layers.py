@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "renames",
         "resolving",
     },
-    "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "table", "toml_section", "lakesql"},
+    "frontends": {"errors", "config", "location", "session", "result", "settings", "sample", "sql", "table", "tailing", "toml_section", "lakesql"},
     "lakesql": {"errors", "config", "frontends", "result", "session"},
     "__main__": {"frontends"},
 }

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from lakesql.errors import (
+    ChangedColumnsError,
     ConfigError,
     DataError,
     DataFileError,
@@ -32,11 +33,13 @@ from lakesql.errors import (
     MetadataError,
     QueryCancelledError,
     QueryTimeoutError,
+    RecreatedTableError,
     SqlError,
     StorageError,
     UnsupportedFeatureError,
 )
 from lakesql.frontends import options as command_line
+from lakesql.frontends import tail
 from lakesql.frontends.footer import facts_of, tables_of
 from lakesql.frontends.options import USAGE, Options
 from lakesql.frontends.output import FileOutput, Output, OutputError, StandardOutput
@@ -89,13 +92,23 @@ def exit_code(error: BaseException) -> int:
             return INTERRUPTED
         case InterfaceError():
             return WRONG_USE
-        case StorageError() | MetadataError() | DataFileError() | ExpiredVersionError() | UnsupportedFeatureError():
+        case (
+            StorageError()
+            | MetadataError()
+            | DataFileError()
+            | ExpiredVersionError()
+            | UnsupportedFeatureError()
+            | RecreatedTableError()
+            | ChangedColumnsError()
+        ):
             return LAKE_FAILED
         case _:
             return SQL_FAILED
 
 
 def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words) -> int:
+    if argv and argv[0] == tail.COMMAND:
+        return tail.run(argv[1:], stdout, words)
     options = command_line.parse(argv)
     words.quiet, words.debug = options.quiet, options.debug
     if options.help or options.version:

@@ -21,7 +21,9 @@ TARGET is a table, a directory of tables, or a lakesql.toml, as a path or URL.
 Without one, lakesql.toml of the working directory is used, if it is there.
 SQL comes from -c and -f, in the order given, else from standard input; on a
 terminal without either, the shell opens.
-Rows go to standard output, words to standard error."""
+Rows go to standard output, words to standard error.
+
+lakesql tail TABLE follows a table's changes: lakesql tail --help."""
 
 _EPILOG = """\
 examples:
@@ -29,6 +31,7 @@ examples:
   lakesql lake/ -c "SELECT count(*) FROM orders WHERE day = :day" --param day=2026-01-03
   lakesql -c "SELECT * FROM 's3://bucket/orders' VERSION AS OF 12" -o orders.parquet
   lakesql lake/ -f report.sql --format csv > report.csv
+  lakesql tail orders lake/ --from earliest --follow
   echo "EXPLAIN PRUNING SELECT * FROM orders WHERE id = 7" | lakesql lake/
 
 exit codes:
