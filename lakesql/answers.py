@@ -2,7 +2,8 @@
 
 A scan that reads only columns with one value per file (partition columns, or none) has rows that their numbers describe: `count(*)`, `GROUP BY day`, `SELECT
 DISTINCT day`. One that reads only least and greatest values and counts is served by rows that have the same. Both become `Counted`, which the engine runs
-the statement over as over any relation, so nothing of the statement is rewritten; where a number is not known, the files are read.
+the statement over as over any relation, so nothing of the statement is rewritten; where a number is not known, the files are read. Numbers that delete files
+alone can tell are asked for when the statement is run (`Deferred`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql.engines import BoundScan
-from lakesql.relation import Counted, Relation, distinct_rows
+from lakesql.relation import Counted, Deferred, Relation, distinct_rows
 from lakesql.table import FileSet
 
 _EXTREME_GROUPS_LIMIT = 64
@@ -23,19 +24,33 @@ _EXTREME_GROUPS_LIMIT = 64
 
 def from_metadata(files: FileSet, scan: BoundScan, schema: pa.Schema) -> Relation | None:
     """A relation of `schema` that gives the statement the same answer as reading the files would, or None where metadata does not suffice."""
-    if files.live_rows.null_count:
-        return None
     constant = set(files.constants.column_names)
     needed = [c for c in scan.columns if c not in constant]
     known = [c for c in scan.columns if c in constant]
-    codes, groups, count = distinct_rows(files.constants.select(known), files.files.num_rows)
-    rows = np.zeros(count, dtype=np.int64)
-    np.add.at(rows, codes, files.live_rows.to_numpy(zero_copy_only=False))
+    if files.live_rows.null_count:
+        count_rows = files.count_rows
+        if needed or count_rows is None:
+            return None
+        return Deferred(schema, lambda: _counted(files.constants.select(known), count_rows(), schema))
     if not needed:
-        return Counted(schema, groups, pa.array(rows))
-    if scan.only_extremes is None or not set(needed) <= scan.only_extremes or not files.all_match or count > _EXTREME_GROUPS_LIMIT:
+        return _counted(files.constants.select(known), files.live_rows, schema)
+    codes, groups, rows = _by_group(files.constants.select(known), files.live_rows)
+    if scan.only_extremes is None or not set(needed) <= scan.only_extremes or not files.all_match or len(rows) > _EXTREME_GROUPS_LIMIT:
         return None
     return _extremes(files, needed, codes, groups, rows, schema)
+
+
+def _counted(constants: pa.Table, live_rows: pa.Array, schema: pa.Schema) -> Counted:
+    _, groups, rows = _by_group(constants, live_rows)
+    return Counted(schema, groups, pa.array(rows))
+
+
+def _by_group(constants: pa.Table, live_rows: pa.Array) -> tuple[np.ndarray, pa.Table, np.ndarray]:
+    """For each file the number of its group, those that have the same constants; one row per group; and how many rows each group has."""
+    codes, groups, count = distinct_rows(constants, len(live_rows))
+    rows = np.zeros(count, dtype=np.int64)
+    np.add.at(rows, codes, live_rows.to_numpy(zero_copy_only=False))
+    return codes, groups, rows
 
 
 def _extremes(files: FileSet, needed: list[str], codes: np.ndarray, groups: pa.Table, rows: np.ndarray, schema: pa.Schema) -> Relation | None:

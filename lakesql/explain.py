@@ -52,7 +52,7 @@ def _lines(explained: ScanExplanation) -> list[str]:
     lines.append(f"  data files  {_number(files['total'])} {explained.files.report.scope}")
     lines.append(f"              {_number(files['dropped_by_partition'])} dropped by partition")
     lines.append(f"              {_number(files['dropped_by_statistics'])} dropped by statistics")
-    lines.append(f"              {_number(files['kept'])} kept" + (", none of which is opened: the answer is in the metadata" if explained.answered else ""))
+    lines.append(f"              {_number(files['kept'])} kept" + _answered(explained))
     lines.append(f"  rows        {_number(rows['kept'])} of {_number(rows['total'])} before predicates are applied to rows")
     lines.append(f"  bytes       {_size(size['kept'])} of {_size(size['total'])}")
     dropped = files["dropped_by_partition"] + files["dropped_by_statistics"]
@@ -61,6 +61,13 @@ def _lines(explained: ScanExplanation) -> list[str]:
         lines.append(f"  dropped     {dropped} {_plural('file', dropped)}{more}:")
         lines += [f"    {d['path']}: {d['predicate']} against {d['bound']}" for d in facts["dropped"]]
     return lines
+
+
+def _answered(explained: ScanExplanation) -> str:
+    if not explained.answered:
+        return ""
+    where = "in delete files and the metadata" if explained.files.live_rows.null_count else "in the metadata"
+    return f", none of which is opened: the answer is {where}"
 
 
 def _object(explained: ScanExplanation, drops: int | None = None) -> dict[str, Any]:

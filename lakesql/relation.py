@@ -193,6 +193,17 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Deferred:
+    """A relation of `schema` that planning cannot know, since what it depends on (delete files) is read when the statement is run.
+
+    make is called at most once per lowering, after planning.
+    """
+
+    schema: pa.Schema
+    make: Callable[[], Relation] = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Scanned:
     """The rows of a pyarrow Dataset that another library serves."""
 
@@ -230,7 +241,8 @@ class Union:
 class WithoutPositions:
     """The input's rows but those whose (file path, row index) `deletes` lists.
 
-    input has both columns, under the names `file_path` and `row_index`; deletes has `path` string and `position` int64, in any order, repeats allowed.
+    input has both columns, under the names `file_path` and `row_index`; deletes has `path` string (or a dictionary) and `position` int64, in any order,
+    repeats allowed.
     Source: Delta deletion vectors, Iceberg position deletes and deletion vectors, Paimon deletion vectors.
     """
 
@@ -420,6 +432,7 @@ Relation = (
     Files
     | Batches
     | Counted
+    | Deferred
     | Scanned
     | Project
     | Filter

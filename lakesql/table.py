@@ -120,6 +120,8 @@ class FileSet:
     all_match: True where metadata proves that every row of every kept file satisfies every predicate of the request.
     extremes(column): per file exact least and greatest value and the number of nulls of a column, (lower, upper, null_count), or None where they are not known
     to be exact for every file. A file without non-null values has null for both.
+    count_rows: gives live_rows without nulls where delete files, but no data files, must be read to know; for when the statement is run. None where that is not
+    enough.
     """
 
     files: pa.Table
@@ -128,6 +130,7 @@ class FileSet:
     all_match: bool
     report: ScanReport
     extremes: Callable[[str], tuple[pa.Array, pa.Array, pa.Array] | None] = field(default=lambda column: None, repr=False, compare=False)
+    count_rows: Callable[[], pa.Array] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

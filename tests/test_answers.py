@@ -18,7 +18,7 @@ SCHEMA = pa.schema([("day", pa.string()), ("id", pa.int64()), ("unread", pa.floa
 File = tuple[str | None, list[int | None]]
 
 
-def file_set(files: list[File], *, known: bool = True, exact: bool = True, all_match: bool = True) -> FileSet:
+def file_set(files: list[File], *, known: bool = True, exact: bool = True, all_match: bool = True, later: bool = False) -> FileSet:
     values = [[v for v in rows if v is not None] for _, rows in files]
     lower = pa.array([min(v) if v else None for v in values], pa.int64())
     upper = pa.array([max(v) if v else None for v in values], pa.int64())
@@ -26,10 +26,11 @@ def file_set(files: list[File], *, known: bool = True, exact: bool = True, all_m
     return FileSet(
         pa.table({"path": pa.array([f"f{i}" for i in range(len(files))], pa.string()), "size_bytes": pa.array([1] * len(files), pa.int64())}),
         pa.table({"day": pa.array([day for day, _ in files], pa.string())}),
-        pa.array([len(rows) if known else None for _, rows in files], pa.int64()),
+        pa.array([len(rows) if known and not later else None for _, rows in files], pa.int64()),
         all_match,
         ScanReport(1, 0, len(files), 0, 0, len(files)),
         extremes=lambda column: (lower, upper, nulls) if exact and column == "id" else None,
+        count_rows=(lambda: pa.array([len(rows) for _, rows in files], pa.int64())) if later else None,
     )
 
 
@@ -70,6 +71,15 @@ def test_metadata_answers_as_rows_do(sql: str, files: list[File]) -> None:
     known, rows = answer(sql, files)
     assert known is not None
     assert known == rows
+
+
+@settings(max_examples=30, deadline=None)
+@given(files=FILES)
+def test_what_delete_files_tell_is_asked_for_when_the_statement_runs(files: list[File]) -> None:
+    for sql in ANSWERED[:3]:
+        known, rows = answer(sql, files, later=True)
+        assert known == rows
+    assert answer(ANSWERED[4], [("a", [1])], later=True)[0] is None
 
 
 @pytest.mark.parametrize(

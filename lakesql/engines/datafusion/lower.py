@@ -39,6 +39,7 @@ from lakesql.relation import (
     CastTo,
     Col,
     Counted,
+    Deferred,
     Expression,
     FileFormat,
     Files,
@@ -122,6 +123,8 @@ class Lowering:
                 return self._table(_conforming(load(), schema))
             case Counted():
                 return self._counted(relation)
+            case Deferred(_, make):
+                return self.frame(make())
             case Project(input_, names, expressions):
                 frame = self.frame(input_)
                 return frame.select(*(_named(_expression(e, frame), e, n) for n, e in zip(names, expressions, strict=True)))
@@ -270,7 +273,7 @@ class Lowering:
     def _without_positions(self, node: WithoutPositions) -> DataFrame:
         input_ = node.input
         if not isinstance(input_, Files) or not isinstance(node.deletes, Batches):
-            deletes = self.frame(node.deletes).select(column("path").alias(_FILE), column("position").alias(_POSITION))
+            deletes = self.frame(node.deletes).select(column("path").cast(pa.string()).alias(_FILE), column("position").alias(_POSITION))
             return without_positions(self._context, self.frame(input_), deletes, {node.file_path: _FILE, node.row_index: _POSITION})
         rows = _conforming(node.deletes.load(), node.deletes.schema)
         if input_.files.num_rows == 1:
@@ -371,9 +374,10 @@ def _blank(count: int) -> list[pa.RecordBatch]:
 
 def _by_engine_name(rows: pa.Table) -> pa.Table:
     """Positions in files, whose first two columns are `path` and `position`, with the names that the engine has for the files, and under our own names."""
-    paths = pc.dictionary_encode(rows.column("path")).combine_chunks()
+    given = rows.column("path")
+    paths = (given if pa.types.is_dictionary(given.type) else pc.dictionary_encode(given)).unify_dictionaries().combine_chunks()
     names = pa.array([engine_name(p) for p in paths.dictionary.to_pylist()], pa.string())
-    known = pa.DictionaryArray.from_arrays(paths.indices, names).cast(pa.string())
+    known = pa.DictionaryArray.from_arrays(paths.indices, names)
     return rows.set_column(0, "path", known).rename_columns([_FILE, _POSITION, *rows.schema.names[2:]])
 
 

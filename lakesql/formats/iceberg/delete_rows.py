@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from lakesql import avro
 from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
-from lakesql.formats.iceberg.deletes import FILE_PATH_ID, POS_ID, DeleteFiles, Deletes, Ints
+from lakesql.formats.iceberg.deletes import FILE_PATH_ID, POS_ID, DeleteFiles, Deletes, Ints, Mask, latest_by_code
 from lakesql.formats.iceberg.deletion_vectors import Vector, decode
 from lakesql.formats.iceberg.manifest import Kept
 from lakesql.formats.iceberg.places import Places
@@ -33,7 +33,7 @@ from lakesql.formats.iceberg.types import FIELD_ID
 from lakesql.location import is_local
 from lakesql.storage import CachedStorage, Storage
 
-ROWS = pa.schema([("path", pa.string()), ("position", pa.int64())])
+ROWS = pa.schema([("path", pa.dictionary(pa.int32(), pa.string())), ("position", pa.int64())])
 _WANTED = pa.schema([pa.field("file_path", pa.string(), metadata={FIELD_ID: str(FILE_PATH_ID)}), pa.field("pos", pa.int64(), metadata={FIELD_ID: str(POS_ID)})])
 _BATCH_ROWS = 1 << 18
 _REMOTE_READERS = 16
@@ -45,26 +45,114 @@ _KEPT_ROWS = 1 << 18
 Found = tuple[np.ndarray, Ints]
 """The numbers of data files, and a position for each."""
 
-_of_storage: WeakKeyDictionary[CachedStorage, Kept[tuple[_Piece, ...]]] = WeakKeyDictionary()
+_of_storage: WeakKeyDictionary[CachedStorage, Kept[_Decoded]] = WeakKeyDictionary()
 _of_storage_lock = threading.Lock()
+_NO_POSITION = np.iinfo(np.int64).min
 
 
 def deleted_rows(storage: Storage, places: Places, deletes: Deletes) -> pa.Table:
     """The deleted rows of the data files of `deletes`, as ROWS; a row may come twice. Raises DataFileError, MissingFileError, of the first that has one."""
-    with_vector = np.flatnonzero(deletes.vector >= 0).tolist()
-    work = [partial(_from_vector, storage, deletes, n) for n in with_vector] + [
-        partial(_from_file, storage, places, deletes, n) for n in range(len(deletes.positions))
-    ]
-    if not work:
-        return ROWS.empty_table()
-    local = is_local(deletes.paths[0].as_py())
-    with ThreadPoolExecutor(min(len(work), (os.cpu_count() or 1) if local else _REMOTE_READERS)) as pool:
-        found = [pair for pairs in pool.map(lambda each: each(), work) for pair in pairs]
+    found = _found(storage, places, deletes)
     if not found:
         return ROWS.empty_table()
     codes = pa.array(np.concatenate([data_files for data_files, _ in found]))
     positions = pa.array(np.concatenate([at for _, at in found]), pa.int64())
-    return pa.table([pa.DictionaryArray.from_arrays(codes, deletes.paths).cast(pa.string()), positions], schema=ROWS)
+    return pa.table([pa.DictionaryArray.from_arrays(codes, deletes.paths), positions], schema=ROWS)
+
+
+def count_deleted(storage: Storage, places: Places, deletes: Deletes, record_count: Ints) -> Ints:
+    """How many of the rows of each data file are deleted by position, each row counted once. record_count: how many rows the files have, none unknown.
+
+    Raises as `deleted_rows` does.
+    """
+    found = _found(storage, places, deletes)
+    counts = np.zeros(len(deletes.paths), np.int64)
+    if not found:
+        return counts
+    data_files, positions = np.concatenate([f for f, _ in found]), np.concatenate([at for _, at in found])
+    inside = (positions >= 0) & (positions < record_count[data_files])
+    data_files, positions = data_files[inside], positions[inside]
+    order = np.lexsort((positions, data_files))
+    data_files, positions = data_files[order], positions[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (data_files[1:] != data_files[:-1]) | (positions[1:] != positions[:-1])
+    counted: Ints = np.bincount(data_files[first], minlength=len(counts)).astype(np.int64)
+    return counted
+
+
+def _found(storage: Storage, places: Places, deletes: Deletes) -> list[Found]:
+    """The data files and positions that delete files name, in pieces."""
+    work = [partial(_from_vector, storage, deletes, n) for n in np.flatnonzero(deletes.vector >= 0).tolist()]
+    chosen = np.flatnonzero(_concern_any(deletes))
+    files = deletes.positions.take(chosen)
+    keys = _keys(files) if (kept := _kept_of(storage)) is not None else []
+    small = pc.less_equal(pc.fill_null(files.record_count, 0), _KEPT_ROWS).to_pylist() if kept is not None else [False] * len(files)
+    decoded: dict[int, _Decoded] = {}
+    for n in range(len(files)):
+        known = kept.get(keys[n]) if kept is not None and small[n] else None
+        if known is not None:
+            decoded[n] = known
+        elif kept is not None and small[n]:
+            work.append(partial(_decode, storage, files, n, kept, keys[n], decoded))
+        else:
+            work.append(partial(_from_large_file, storage, places, deletes, files, n))
+    found: list[Found] = []
+    if work:
+        local = is_local(deletes.paths[0].as_py())
+        with ThreadPoolExecutor(min(len(work), (os.cpu_count() or 1) if local else _REMOTE_READERS)) as pool:
+            found = [pair for pairs in pool.map(lambda each: each(), work) for pair in pairs]
+    if decoded:
+        numbers = sorted(decoded)
+        found.append(_among(places, deletes, files.take(np.array(numbers, np.int64)), [decoded[n] for n in numbers]))
+    return found
+
+
+def _keys(files: DeleteFiles) -> list[Hashable]:
+    """What each delete file is kept under: its name is one of a kind, and no file made anew in its place has its size and number."""
+    columns = (files.path.to_pylist(), files.format.to_pylist(), files.size_bytes.to_pylist(), files.sequence.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def _concern_any(deletes: Deletes) -> Mask:
+    """Which position delete files may name one of the data files: not older than it, and it has no vector."""
+    files, touched = deletes.positions, deletes.has_positions
+    concerned = np.zeros(len(files), np.bool_)
+    if not len(files) or not touched.any():
+        return concerned
+    place = _places_of(files.named, deletes.paths)
+    named = np.flatnonzero(place >= 0)
+    concerned[named] = touched[place[named]] & (deletes.sequence[place[named]] <= files.sequence[named])
+    many = np.flatnonzero(files.named.is_null().to_numpy(zero_copy_only=False))
+    if len(many):
+        oldest = -latest_by_code(deletes.codes[touched], -deletes.sequence[touched], files.codes[many], absent=-(2**62))
+        concerned[many] = files.sequence[many] >= oldest
+    return concerned
+
+
+def _places_of(paths: pa.Array, among: pa.Array) -> Ints:
+    """The place of each path among others, -1 where it is not there."""
+    found: Ints = pc.fill_null(pc.index_in(paths, value_set=among), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
+
+
+def _among(places: Places, deletes: Deletes, files: DeleteFiles, decoded: Sequence[_Decoded]) -> Found:
+    """What decoded delete files say of the data files they concern, each data file's positions in order within one of them."""
+    owner = np.repeat(np.arange(len(decoded)), [len(d.paths) for d in decoded])
+    data_file = _places_of(places.resolve_all(pa.concat_arrays([d.paths for d in decoded])), deletes.paths)
+    named = _places_of(files.named, deletes.paths)[owner]
+    by_name = files.named.is_valid().to_numpy(zero_copy_only=False)[owner]
+    hit = (data_file >= 0) & deletes.has_positions[data_file] & (deletes.sequence[data_file] <= files.sequence[owner])
+    hit &= np.where(by_name, named == data_file, deletes.codes[data_file] == files.codes[owner])
+    lengths = np.concatenate([d.lengths for d in decoded])
+    positions = np.concatenate([d.positions for d in decoded])[np.repeat(hit, lengths)]
+    if len(positions) and positions.min() == _NO_POSITION:
+        nameless = next(n for n, d in enumerate(decoded) if len(d.positions) and d.positions.min() == _NO_POSITION)
+        raise _no_position(files.source_path[nameless].as_py())
+    return np.repeat(data_file[hit], lengths[hit]).astype(np.int32), positions
+
+
+def _no_position(name: str) -> DataFileError:
+    return DataFileError(f'position delete file "{name}" has rows without a position')
 
 
 def read_positions(storage: Storage, path: str, format_: str, each: Callable[[pa.Table], None]) -> None:
@@ -94,33 +182,26 @@ def _from_vector(storage: Storage, deletes: Deletes, data_file: int) -> list[Fou
     return [(np.full(len(positions), data_file, np.int32), positions)]
 
 
-def _from_file(storage: Storage, places: Places, deletes: Deletes, number: int) -> list[Found]:
-    """The data files and positions that a position delete file names, among those it concerns."""
-    file = deletes.positions.take(np.array([number], np.int64))
+def _from_large_file(storage: Storage, places: Places, deletes: Deletes, files: DeleteFiles, number: int) -> list[Found]:
+    """The data files and positions that a position delete file names, among those it concerns; only they are held."""
+    file = files.take(np.array([number], np.int64))
     concerned = _concerned(deletes, file)
-    if not len(concerned):
-        return []
     rows = _Rows(places, file.source_path[0].as_py(), deletes.paths.take(pa.array(concerned)), concerned)
-    path, format_ = file.path[0].as_py(), file.format[0].as_py()
-    kept = _kept_of(storage) if (file.record_count[0].as_py() or 0) <= _KEPT_ROWS else None
-    if kept is None:
-        read_positions(storage, path, format_, lambda piece: rows.keep(_encoded(piece)))
-        return rows.found
-    key = (path, format_, file.size_bytes[0].as_py(), int(file.sequence[0]))
-    pieces = kept.get(key)
-    if pieces is None:
-        read: list[_Piece] = []
-        read_positions(storage, path, format_, lambda piece: read.append(_encoded(piece)))
-        pieces = tuple(read)
-        size_bytes = sum(each.nbytes for each in pieces)
-        if size_bytes <= _KEPT_BYTES // 16:  # the manifest may have promised fewer rows
-            kept.put(key, pieces, size_bytes)
-    for piece in pieces:
-        rows.keep(piece)
+    read_positions(storage, file.path[0].as_py(), file.format[0].as_py(), rows.keep)
     return rows.found
 
 
-def _kept_of(storage: Storage) -> Kept[tuple[_Piece, ...]] | None:
+def _decode(storage: Storage, files: DeleteFiles, number: int, kept: Kept[_Decoded], key: Hashable, into: dict[int, _Decoded]) -> list[Found]:
+    """Decodes a position delete file, and keeps it."""
+    pieces: list[pa.Table] = []
+    read_positions(storage, files.path[number].as_py(), files.format[number].as_py(), pieces.append)
+    decoded = into[number] = _Decoded.of(pa.concat_tables(pieces) if pieces else _WANTED.empty_table())
+    if decoded.nbytes <= _KEPT_BYTES // 16:  # the manifest may have promised fewer rows
+        kept.put(key, decoded, decoded.nbytes)
+    return []
+
+
+def _kept_of(storage: Storage) -> Kept[_Decoded] | None:
     """What is kept for a storage; None for one that keeps no files either."""
     if not isinstance(storage, CachedStorage):
         return None
@@ -131,22 +212,34 @@ def _kept_of(storage: Storage) -> Kept[tuple[_Piece, ...]] | None:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Rows of a position delete file: a place among paths for each, null where it has no path, and a position."""
+class _Decoded:
+    """What a position delete file says. paths: the data files it names, as it spells them; lengths: how many positions each has; positions: those of the first,
+    then those of the next, ascending, each once. A row without a position has _NO_POSITION.
+    """
 
-    place: pa.Array
     paths: pa.Array
-    positions: pa.Array
+    lengths: Ints
+    positions: Ints
+
+    @staticmethod
+    def of(rows: pa.Table) -> _Decoded:
+        """The rows, of file_path and pos, in any order."""
+        rows = rows.filter(rows.column("file_path").is_valid())
+        encoded = _one(pc.dictionary_encode(rows.column("file_path")))
+        code = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        position = pc.fill_null(rows.column("pos"), _NO_POSITION).to_numpy().astype(np.int64)
+        if len(code) and not bool(((code[1:] > code[:-1]) | ((code[1:] == code[:-1]) & (position[1:] > position[:-1]))).all()):
+            order = np.lexsort((position, code))
+            code, position = code[order], position[order]
+            first = np.ones(len(code), np.bool_)
+            first[1:] = (code[1:] != code[:-1]) | (position[1:] != position[:-1])
+            code, position = code[first], position[first]
+        return _Decoded(encoded.dictionary, np.bincount(code, minlength=len(encoded.dictionary)).astype(np.int64), position)
 
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        return int(self.place.nbytes + self.paths.nbytes + self.positions.nbytes)
-
-
-def _encoded(piece: pa.Table) -> _Piece:
-    paths = pc.dictionary_encode(_one(piece.column("file_path")))
-    return _Piece(paths.indices, paths.dictionary, _one(piece.column("pos")))
+        return int(self.paths.nbytes + self.lengths.nbytes + self.positions.nbytes)
 
 
 class _Rows:
@@ -159,13 +252,14 @@ class _Rows:
         self._wanted = wanted
         self._numbers = numbers
 
-    def keep(self, piece: _Piece) -> None:
-        """Takes what is wanted of a piece."""
-        place = pc.index_in(self._places.resolve_all(piece.paths), value_set=self._wanted).take(piece.place)
+    def keep(self, piece: pa.Table) -> None:
+        """Takes what is wanted of a piece, of file_path and pos."""
+        paths = _one(pc.dictionary_encode(piece.column("file_path")))
+        place = pc.index_in(self._places.resolve_all(paths.dictionary), value_set=self._wanted).take(paths.indices)
         hit = place.is_valid()
-        positions = piece.positions.filter(hit)
+        positions = _one(piece.column("pos")).filter(hit)
         if positions.null_count:
-            raise DataFileError(f'position delete file "{self._name}" has rows without a position')
+            raise _no_position(self._name)
         rows = self._numbers[place.filter(hit).to_numpy(zero_copy_only=False).astype(np.int64)]
         self.found.append((rows.astype(np.int32), positions.to_numpy(zero_copy_only=False).astype(np.int64)))
 

@@ -10,7 +10,7 @@ Source: Iceberg table spec, "Scan Planning".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from lakesql.errors import UnsupportedFeatureError
 from lakesql.formats.iceberg.buckets import with_buckets
 from lakesql.formats.iceberg.candidates import FileCandidates, PartitionCandidates, Partitioning, SummaryCandidates
+from lakesql.formats.iceberg.delete_rows import count_deleted
 from lakesql.formats.iceberg.deletes import Deletes, find_deletes
 from lakesql.formats.iceberg.entries import Entries, Rows
 from lakesql.formats.iceberg.manifest import ManifestFile, Manifests
@@ -221,9 +222,18 @@ def _file_set(source: Source, request: ScanRequest, kept: _Kept, deletes: Delete
         live_rows=live,
         all_match=all_match,
         report=_report(source, kept, sizes, counts, live, unread, read + deletes.manifests_read),
+        count_rows=_count_rows(source, kept_deletes, counts, live),
         entries=entries,
         deletes=kept_deletes,
     )
+
+
+def _count_rows(source: Source, deletes: Deletes, counts: pa.Array, live: pa.Array) -> Callable[[], pa.Array] | None:
+    """See FileSet.count_rows: where only deletes by position must be read, and writers counted the rows of all files."""
+    if not live.null_count or counts.null_count or pc.any(pc.less(counts, 0)).as_py() or any(e.hit.any() for e in deletes.equality):
+        return None
+    storage, places, rows = source.storage, source.places, counts.to_numpy(zero_copy_only=False)
+    return lambda: pa.array(rows - count_deleted(storage, places, deletes, rows))
 
 
 def _once(entries: Entries, deletes: Deletes) -> tuple[Entries, Deletes]:

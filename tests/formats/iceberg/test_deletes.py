@@ -11,6 +11,7 @@ import pyarrow.orc as orc
 import pytest
 from avro.writer import container
 
+import lakesql
 from lakesql.errors import DataFileError, MetadataError, MissingFileError, UnsupportedFeatureError
 from lakesql.storage import CachedStorage, LocalStorage
 from lakesql.table import Latest, ScanRequest
@@ -61,6 +62,44 @@ def test_a_position_delete_file_is_read_once(maker: TableMaker) -> None:
     for predicates, left in (((), [2, 11]), ((where("id", ">", 10),), [11]), ((where("id", "<", 10),), [2]), ((), [2, 11])):
         assert read(table, ["id"], *predicates) == [(n,) for n in left]
     assert len([p for p in opens if p.endswith("deletes-once.parquet")]) == 1
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_rows_deleted_by_position_are_counted_once(maker: TableMaker, cached: bool) -> None:
+    """Named twice in one file, in two, beyond the end of the data file, below its start: without opening data files."""
+    first, second = file(maker, *range(10)), file(maker, *range(5), p=2)
+    maker.commit([first, second])
+    name = first["file_path"]
+    maker.commit([maker.position_deletes([(name, 3), (name, 1), (name, 3), (name, 10), (name, -1)], partition=[1])])
+    maker.commit([maker.position_deletes([(name, 1), (name, 2), (second["file_path"], 0)], partition=[1], metrics=False)])
+    storage = CachedStorage(LocalStorage()) if cached else LocalStorage()
+    for _ in range(2):
+        files = scanned(opened(maker.root, storage))
+        assert sorted(files.live_rows.to_pylist(), key=str) == [5, None]
+        assert files.count_rows is not None
+        assert sorted(files.count_rows().to_pylist()) == [5, 7]
+
+
+def test_counts_by_sql_open_delete_files_and_no_data_file(maker: TableMaker) -> None:
+    data = [file(maker, *range(10)), file(maker, *range(5), p=2)]
+    maker.commit(data)
+    maker.commit([maker.position_deletes([(data[0]["file_path"], 3)], partition=[1])])
+    with lakesql.connect(tables={"t": str(maker.root)}) as connection:
+        cursor = connection.cursor()
+        cursor.execute("EXPLAIN PRUNING SELECT count(*) FROM t")
+        assert any("the answer is in delete files and the metadata" in line for (line,) in cursor.fetchall())
+        for each in data:
+            Path(each["file_path"]).unlink()
+        for sql, rows in (("SELECT count(*) FROM t", [(14,)]), ("SELECT p, count(*) FROM t GROUP BY p ORDER BY p", [(1, 9), (2, 5)])):
+            assert cursor.execute(sql).fetchall() == rows
+
+
+def test_equality_deletes_are_not_counted(maker: TableMaker) -> None:
+    data = file(maker, 1, 2)
+    maker.commit([data])
+    maker.commit([maker.position_deletes([(data["file_path"], 0)], partition=[1]), maker.equality_deletes({"id": [2]}, [1], partition=[1])])
+    assert scanned(maker.root).count_rows is None
+    assert ids(maker) == []
 
 
 def test_a_delete_of_the_same_commit_hits(maker: TableMaker) -> None:
