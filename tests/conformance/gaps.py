@@ -38,7 +38,7 @@ class Gap:
 
 
 CHANGES = Gap("reads that ask for changes", "notimpl", "change feeds of this format are not read yet")
-CHANGES_READ = frozenset({"delta", "iceberg"})
+CHANGES_READ = frozenset({"delta", "iceberg", "paimon"})
 """Formats whose change feeds are read."""
 CHANGE_WORDS = ("$audit_log", "$binlog", "'incremental-")
 """Other ways than CHANGES to ask for them."""

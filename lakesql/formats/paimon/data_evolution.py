@@ -20,7 +20,7 @@ from lakesql.errors import MetadataError, UnsupportedFeatureError
 from lakesql.formats.paimon.blobs import NULL, OLDER, read_blobs
 from lakesql.formats.paimon.entries import Indices, Mask, Selection
 from lakesql.formats.paimon.relate import ROW, ROW_TRACKING, Reader, Wanted
-from lakesql.formats.paimon.scan import Listed, Source, file_table, file_vectors, live_files, partition_columns
+from lakesql.formats.paimon.scan import Listed, Source, buckets_of, file_table, file_vectors, live_files, partition_columns
 from lakesql.formats.paimon.statistics import constant, file_bounds, partition_values
 from lakesql.formats.paimon.types import DataField, arrow_type
 from lakesql.predicate import ColumnPath
@@ -50,7 +50,7 @@ class Groups:
         count = len(files)
         names = files.column("_FILE_NAME")
         special: Mask = np.asarray(pc.or_(pc.ends_with(names, ".blob"), pc.match_substring(names, ".vector.")))
-        starts, rows, apart = files.numbers("_FIRST_ROW_ID", -1), files.numbers("_ROW_COUNT"), _buckets(files)
+        starts, rows, apart = files.numbers("_FIRST_ROW_ID", -1), files.numbers("_ROW_COUNT"), buckets_of(files)
         order = np.lexsort((special, starts, apart))
         fresh = np.ones(count, bool)
         if count:
@@ -117,15 +117,6 @@ class Groups:
         return has
 
 
-def _buckets(files: Selection) -> Indices:
-    """For each file the number of its bucket, over all partitions: row ids are told apart within one alone."""
-    if not len(files):
-        return np.zeros(0, np.int64)
-    pairs = np.stack([files.partitions[1], files.numbers("_BUCKET")])
-    numbers: Indices = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
-    return numbers
-
-
 def _places(groups: Groups) -> Indices:
     """A number for each file's first row, unique over all groups: ids say where in its group a row is, and may be the same in other buckets."""
     starts, rows = groups.files.numbers("_FIRST_ROW_ID"), groups.files.numbers("_ROW_COUNT")
@@ -141,7 +132,12 @@ def _places(groups: Groups) -> Indices:
 def scan(source: Source, request: ScanRequest) -> FileSet:
     """See scan.scan, for these tables."""
     predicates = request.predicates if request.prune else ()
-    listed = live_files(source, predicates)
+    return scan_files(source, live_files(source, predicates), request)
+
+
+def scan_files(source: Source, listed: Listed, request: ScanRequest) -> FileSet:
+    """As scan, of files that are listed already: of a row group all or none."""
+    predicates = request.predicates if request.prune else ()
     groups = Groups.found(source, listed.files)
     kept, verdict = groups, None
     if predicates:

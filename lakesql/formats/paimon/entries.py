@@ -191,26 +191,26 @@ class Manifests:
 def live_files(blocks: Sequence[Block]) -> Selection:
     """The files that the blocks add and do not delete."""
     added = [np.asarray(pc.equal(b.column("_KIND"), ADD)) for b in blocks]
-    deleted = [_identity(b.table.filter(pc.equal(b.table["_KIND"], DELETE))) for b, a in zip(blocks, added, strict=True) if not a.all()]
+    deleted = [identity(b.table.filter(pc.equal(b.table["_KIND"], DELETE))) for b, a in zip(blocks, added, strict=True) if not a.all()]
     if deleted:
         gone = pa.concat_tables(deleted)
         names = pc.unique(gone["_FILE_NAME"])
         for block, adds in zip(blocks, added, strict=True):
             suspects = np.flatnonzero(adds & np.asarray(pc.is_in(block.column("_FILE_NAME"), names)))
             if len(suspects):
-                adds[suspects[_are_in(_identity(block.table.take(pa.array(suspects))), gone)]] = False
+                adds[suspects[are_in(identity(block.table.take(pa.array(suspects))), gone)]] = False
     parts = (Part(b, None if a.all() else np.flatnonzero(a)) for b, a in zip(blocks, added, strict=True))
     return Selection(tuple(p for p in parts if len(p)))
 
 
-def _identity(entries: pa.Table) -> pa.Table:
+def identity(entries: pa.Table) -> pa.Table:
     """All that tells one file from another, one row per entry; lists become text."""
     columns = {n: entries[n] for n in _IDENTITY}
     columns["_EXTRA_FILES"] = pc.binary_join(entries["_EXTRA_FILES"], "\0")
     return pa.table(columns)
 
 
-def _are_in(rows: pa.Table, others: pa.Table) -> Mask:
+def are_in(rows: pa.Table, others: pa.Table) -> Mask:
     """Which rows equal one of the others; null equals null."""
     both = pa.concat_tables([rows, others]).combine_chunks()
     codes, _, _ = distinct_rows(both, both.num_rows)

@@ -42,7 +42,9 @@ RAW, MERGED, MIXED = 0, 1, 2
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The table a scan is of, at one snapshot; None where it has none. top_only: the read-optimised view, of fully compacted files alone."""
+    """The table a scan is of, at one snapshot; None where it has none. top_only: the read-optimised view, of fully compacted files alone;
+    above_level_0: of all that has been compacted.
+    """
 
     described: Described
     options: Options
@@ -50,6 +52,7 @@ class Source:
     manifests: Manifests
     snapshot: SnapshotFile | None
     top_only: bool = False
+    above_level_0: bool = False
 
     @property
     def schema(self) -> TableSchema:
@@ -60,6 +63,11 @@ class Source:
     def has_key(self) -> bool:
         """Whether rows are found by a primary key, of which there is one version each."""
         return bool(self.schema.primary_keys)
+
+    @property
+    def hides_level_0(self) -> bool:
+        """Whether what has not been compacted yet is left out."""
+        return self.options.hides_level_0 or self.above_level_0
 
     @property
     def merges(self) -> bool:
@@ -82,7 +90,12 @@ class Listed:
 def scan(source: Source, request: ScanRequest) -> FileSet:
     """The files that may hold wanted rows, with everything that is known of them."""
     predicates = [p for whole in request.predicates for p in conjuncts(whole)] if request.prune else []
-    listed = live_files(source, predicates)
+    return scan_files(source, live_files(source, predicates), request)
+
+
+def scan_files(source: Source, listed: Listed, request: ScanRequest) -> FileSet:
+    """As scan, of files that are listed already: of files that are merged with each other all or none."""
+    predicates = [p for whole in request.predicates for p in conjuncts(whole)] if request.prune else []
     trial = _Trial(source, listed.files)
     if predicates:
         trial.by_bucket(predicates)
@@ -121,7 +134,7 @@ def _wanted_levels(source: Source, lists: pa.Table) -> Mask:
     least, most = (lists[n].combine_chunks() for n in ("_MIN_LEVEL", "_MAX_LEVEL"))
     if source.has_key and source.top_only:
         unwanted = pc.or_(pc.less(most, source.options.top_level), pc.greater(least, source.options.top_level))
-    elif source.has_key and source.options.hides_level_0:
+    elif source.has_key and source.hides_level_0:
         unwanted = pc.equal(most, 0)
     else:
         return np.ones(lists.num_rows, bool)
@@ -162,7 +175,7 @@ def _visible(source: Source, files: Selection) -> Selection:
     seen = files.numbers("_BUCKET") >= 0
     if source.top_only:
         seen &= levels == source.options.top_level
-    elif source.options.hides_level_0:
+    elif source.hides_level_0:
         seen &= levels > 0
     return files.narrow(seen)
 
@@ -282,10 +295,8 @@ class _Trial:
 
     @property
     def groups(self) -> Indices:
-        """For each file the number of its bucket, counted over all partitions."""
-        _, partitions = self.files.partitions
-        pairs = np.stack([partitions, self.files.numbers("_BUCKET")])
-        return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1) if len(self.files) else np.zeros(0, np.int64)
+        """For each file the number of its bucket."""
+        return buckets_of(self.files)
 
     def _narrow(self, keep: Mask, why: Verdict | tuple[str, str]) -> int:
         dropped = int(np.count_nonzero(~keep))
@@ -293,6 +304,15 @@ class _Trial:
             self._reasons.append((self.rows[~keep], why))
             self.files, self.rows = self.files.narrow(keep), self.rows[keep]
         return dropped
+
+
+def buckets_of(files: Selection) -> Indices:
+    """For each file the number of its bucket, counted over all partitions."""
+    if not len(files):
+        return np.zeros(0, np.int64)
+    pairs = np.stack([files.partitions[1], files.numbers("_BUCKET")])
+    numbers: Indices = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+    return numbers
 
 
 # What is known of the files that are kept ----------------------------------------------------------------------------------------------------------

@@ -36,25 +36,32 @@ class Place:
 
 @dataclass(frozen=True)
 class View:
-    """Another way to see a state. top_only: fully compacted files alone (`t$ro`); tracked: with row ids and numbers among the columns (`t$row_tracking`)."""
+    """Another way to see a state. top_only: fully compacted files alone (`t$ro`); tracked: with row ids and numbers among the columns (`t$row_tracking`);
+    above_level_0: all that has been compacted.
+    """
 
     top_only: bool = False
     tracked: bool = False
+    above_level_0: bool = False
 
 
 class PaimonSnapshot:
     """See Snapshot. Making one reads the schema and refuses what is not supported; files come when they are asked for."""
 
-    def __init__(self, place: Place, point: Point, schemas: SchemaSet, options: Options, view: View = View()) -> None:
+    def __init__(
+        self, place: Place, point: Point, schemas: SchemaSet, options: Options, view: View = View(), schema: TableSchema | None = None
+    ) -> None:
+        """schema: which the rows are read as, instead of the state's own."""
         self.place, self.point, self.schemas, self.options = place, point, schemas, options
         latest = schemas.latest()
         travelled = point.snapshot is not None and point.travelled
-        self.table_schema = schemas.get(point.snapshot.schema_id) if point.snapshot is not None and travelled else latest
+        own = schemas.get(point.snapshot.schema_id) if point.snapshot is not None and travelled else latest
+        self.table_schema = own if schema is None else schema
         options.check_readable(place.root)
         check_functions(self.table_schema, options)
         described = Described(self.table_schema, schemas.get)
         paths = Paths(place.storage, place.root, self.table_schema, options)
-        self.source = Source(described, options, paths, place.manifests, point.snapshot, view.top_only)
+        self.source = Source(described, options, paths, place.manifests, point.snapshot, view.top_only, view.above_level_0)
         tracked = [f for f in ROW_TRACKING if options.row_tracking and f.name not in self.table_schema.by_name]
         self.schema: pa.Schema = pa.schema([*self.table_schema.arrow, *(tracked if view.tracked else ())])
         self.hidden: pa.Schema = pa.schema(() if view.tracked else tracked)
@@ -73,17 +80,17 @@ class PaimonSnapshot:
     def scan(self, request: ScanRequest) -> FileSet:
         """See Snapshot."""
         try:
-            return data_evolution.scan(self.source, request) if self._evolves else scan(self.source, request)
+            return data_evolution.scan(self.source, request) if self.evolves else scan(self.source, request)
         except MissingFileError as error:
             raise self.explain_missing(error) from error
 
     def relate(self, files: FileSet, columns: Sequence[str]) -> Relation:
         """See Snapshot."""
-        relate = data_evolution.relation_of if self._evolves else relation_of
+        relate = data_evolution.relation_of if self.evolves else relation_of
         return relate(self.source, files.files, files.constants, columns)
 
     @property
-    def _evolves(self) -> bool:
+    def evolves(self) -> bool:
         """Whether files may hold some columns of other files' rows."""
         return self.options.data_evolution and not self.table_schema.primary_keys
 

@@ -119,6 +119,14 @@ class Timeline:
             raise NoSuchVersionError(f"no such version: snapshot {id_} does not exist", hint=f"there are snapshots {ids[0]} to {ids[-1]}")
         raise ExpiredVersionError(f"snapshot {id_} has expired: the oldest that is left is {ids[0]}", hint=self._tags_hint(id_))
 
+    def find(self, id_: int) -> SnapshotFile | None:
+        """The snapshot of that number, None where there is none, or no more."""
+        return self._read(id_)
+
+    def changelog(self, id_: int) -> SnapshotFile | None:
+        """The changelog of that number, which outlived its snapshot and looks like one; None where there is none."""
+        return self._read(id_, "changelog")
+
     def all(self) -> Iterator[SnapshotFile]:
         """Every snapshot, by number; those that expire meanwhile are left out."""
         for id_ in self.ids():
@@ -131,7 +139,7 @@ class Timeline:
         ids = self.ids()
         first = _first(len(ids), lambda i: self.get(ids[i]).time_ms > time_ms)
         if first == 0:
-            since = f"the oldest snapshot is {ids[0]}, of {_instant(self.get(ids[0]).time_ms)}" if ids else "the table has no snapshot"
+            since = f"the oldest snapshot is {ids[0]}, of {instant_text(self.get(ids[0]).time_ms)}" if ids else "the table has no snapshot"
             raise NoSuchVersionError(f"no snapshot at or before {text}: {since}", hint="ask for a later time, or for a tag")
         return self.get(ids[first - 1])
 
@@ -193,20 +201,20 @@ class Timeline:
 
     # Files ---------------------------------------------------------------------------------------------------------------------------------------
 
-    def _path(self, id_: int) -> str:
-        return join(self.root, "snapshot", f"snapshot-{id_}")
+    def _path(self, id_: int, kind: str = "snapshot") -> str:
+        return join(self.root, kind, f"{kind}-{id_}")
 
     def _exists(self, id_: int) -> bool:
         return self.storage.size(self._path(id_)) is not None
 
-    def _read(self, id_: int) -> SnapshotFile | None:
-        path = self._path(id_)
+    def _read(self, id_: int, kind: str = "snapshot") -> SnapshotFile | None:
+        path = self._path(id_, kind)
         try:
             found = SnapshotFile.parse(JsonFile.read(self.storage, path))
         except MissingFileError:
             return None
         if found.id != id_:
-            raise MetadataError(f'"{path}" says that it is snapshot {found.id}')
+            raise MetadataError(f'"{path}" says that it is {kind} {found.id}')
         return found
 
     def _hint(self, name: str) -> int | None:
@@ -246,5 +254,6 @@ def _first(count: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _instant(time_ms: int) -> str:
+def instant_text(time_ms: int) -> str:
+    """An instant for messages: milliseconds since 1970."""
     return literal(pa.scalar(time_ms, pa.timestamp("ms", tz="UTC")))

@@ -8,7 +8,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from lakesql.changes import ChangesRequest
 from lakesql.errors import UnknownTableError, UnsupportedFeatureError, did_you_mean
+from lakesql.formats.paimon.change_feed import PaimonChanges, told_alone
+from lakesql.formats.paimon.change_range import Commits, resolve
 from lakesql.formats.paimon.entries import Manifests
 from lakesql.formats.paimon.fallback import FallbackSnapshot
 from lakesql.formats.paimon.metadata import METADATA
@@ -16,7 +19,7 @@ from lakesql.formats.paimon.options import Options
 from lakesql.formats.paimon.points import Point, branch_of, point_of
 from lakesql.formats.paimon.schemas import Schemas
 from lakesql.formats.paimon.snapshot import PaimonSnapshot, Place, View, row_tracking_refused
-from lakesql.formats.paimon.snapshots import Timeline
+from lakesql.formats.paimon.snapshots import SnapshotFile, Timeline
 from lakesql.kept import Kept
 from lakesql.location import join
 from lakesql.relation import Batches
@@ -64,6 +67,21 @@ class PaimonTable:
         beside = self._of_branch(other, current)
         return FallbackSnapshot(current, beside, current) if fallback is None else FallbackSnapshot(current, current, beside)
 
+    def changes(self, request: ChangesRequest) -> PaimonChanges:
+        """See Table."""
+        shared, reading = self._shared, self._reading
+        timeline, branch = self._timeline()
+        commits = Commits(timeline, timeline.latest())
+        schemas, options = shared.schemas(timeline.root).now(), self._options(timeline.root)
+        versions = resolve(commits, request, lambda commit: told_alone(schemas, commit))
+        newest = commits.latest is None or versions.end is None or versions.end.id == commits.latest.id
+        schema = schemas.latest() if newest or versions.end is None else schemas.get(versions.end.schema_id)
+
+        def of(commit: SnapshotFile | None, view: View) -> PaimonSnapshot:
+            return PaimonSnapshot(shared.place, Point(commit, timeline, True, branch), schemas, options, view, schema)
+
+        return PaimonChanges(commits, versions, request, schemas, of(versions.end, View()), of)
+
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
         wanted = name.lower()
@@ -96,6 +114,12 @@ class PaimonTable:
         timeline = Timeline(shared.storage, shared.location)
         point = point_of(timeline, at, self._options(shared.location), reading.given, reading.time_zone)
         return self._state(point)
+
+    def _timeline(self) -> tuple[Timeline, str | None]:
+        """The snapshots of the branch that is read, and its name; None for main."""
+        timeline = Timeline(self._shared.storage, self._shared.location)
+        name = self._options(self._shared.location).text("branch")
+        return (timeline, None) if name in (None, "main") else (branch_of(timeline, name or ""), name)
 
     def _of_branch(self, name: str, current: PaimonSnapshot) -> PaimonSnapshot:
         """Another branch as it was when the current one was as it is read."""
