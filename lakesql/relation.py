@@ -120,7 +120,14 @@ class Mapped:
     type: pa.DataType
 
 
-Expression = Col | Value | CastTo | Relabel | FirstNonNull | Sum | OneOf | Mapped
+@dataclass(frozen=True)
+class ListOf:
+    """A list of the inputs' values, in their order, nulls among them; the inputs have one type."""
+
+    inputs: tuple[Expression, ...]
+
+
+Expression = Col | Value | CastTo | Relabel | FirstNonNull | Sum | OneOf | Mapped | ListOf
 
 # Leaves --------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -318,6 +325,7 @@ class MergeRule:
     | function | a value is added | a value is taken back |
     |---|---|---|
     | key | stored is the value | the same |
+    | kind | of MergeByKey.kind alone: a key's only row keeps it, else 0, or 3 for a row that a delete has emptied | the same |
     | last_value | stored is the value, null too | stored is null |
     | last_non_null_value | stored is the value unless that is null | stored is null unless the value is null |
     | first_value | the first value stays, null too | refused |
@@ -378,7 +386,7 @@ class MergeByKey:
     kind: an int8 column: 0 and 2 add a row, 1 and 3 take one back, 3 because it was deleted; None where all add. A key's only row is given as it is, and
     vanishes if it takes back. retract: what rows that take back do otherwise. deletes_remove: a row of kind 3 empties all that is stored, but for columns
     whose rule says `stays`; the key vanishes if it is the last. needs_insert: a key none of whose rows adds vanishes. unique: runs in which every key is
-    there once.
+    there once. keeps_removed: a key that would vanish is given all the same; a rule `kind` tells it.
 
     Output: the columns of `rules`, in their order, key columns among them. Source: Paimon partial-update and aggregation tables.
     """
@@ -392,6 +400,7 @@ class MergeByKey:
     deletes_remove: bool = False
     needs_insert: bool = False
     unique: frozenset[int] = field(default_factory=frozenset)
+    keeps_removed: bool = False
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,30 @@ class _Extreme(_Places):
             raise refused(self.rule)
 
 
+class _Kind(_Places):
+    """What the merged row is: the kind of a key's only row, 0 where several made it, 3 where nothing is left of it."""
+
+    def __init__(self, rule: MergeRule, values: pa.Array, size: int) -> None:
+        super().__init__(rule, values, size)
+        self.kinds = values.to_numpy(zero_copy_only=False).astype(np.int8)
+        self.stored = np.zeros(size, np.int8)
+
+    def set(self, keys: Ints, rows: Ints) -> None:
+        self.stored[keys] = self.kinds[rows]
+
+    def clear(self, keys: Ints) -> None:
+        self.stored[keys] = 3
+
+    def add(self, keys: Ints, rows: Ints) -> None:
+        self.stored[keys] = 0
+
+    def take_back(self, keys: Ints, rows: Ints) -> None:
+        self.stored[keys] = 0
+
+    def result(self) -> pa.Array:
+        return pa.array(self.stored, self.values.type)
+
+
 # Numbers and truths --------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +492,7 @@ def _arithmetic(numbers: Callable[[MergeRule, pa.Array, int], Column]) -> Callab
 
 _COLUMNS: dict[str, Callable[[MergeRule, pa.Array, int], Column]] = {
     "key": _Key,
+    "kind": _Kind,
     "sequence": _Sequence,
     "replace": _Places,
     "last_value": _Places,

@@ -97,6 +97,11 @@ class _Fold:
             if len(keys):
                 self._step(keys, self.order[self.starts[keys] + step])
         kept = ~self.removed & (self.inserted | (not self.node.needs_insert))
+        if self.node.keeps_removed:
+            for rule in self.node.rules:
+                if rule.function == "kind":
+                    self.columns[rule.column].clear(np.flatnonzero(~kept & (self.counts > 1)))
+            kept = np.ones(self.size, bool)
         arrays = [self.columns[r.column].result() for r in self.node.rules]
         return pa.StructArray.from_arrays([*arrays, pa.array(kept)], names=[*(r.column for r in self.node.rules), KEPT])
 

@@ -46,6 +46,7 @@ from lakesql.relation import (
     Filter,
     FirstNonNull,
     LatestByKey,
+    ListOf,
     Mapped,
     MergeByKey,
     OneOf,
@@ -454,6 +455,8 @@ def _expression(expression: Expression, input_: DataFrame) -> Expr:
         case Mapped(inner, function, type_):
             value = _expression(inner, input_)
             return mapped(value, input_.select(value).schema().field(0).type, function, type_)
+        case ListOf(inputs):
+            return f.make_array(*(_expression(i, input_) for i in inputs))
 
 
 def _as_wanted(held: pa.Field, wanted: pa.Field) -> Expr:

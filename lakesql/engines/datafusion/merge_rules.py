@@ -60,7 +60,7 @@ def merge_by_key(context: SessionContext, node: MergeByKey, lower: Callable[[Rel
     parts = [f"SELECT {_columns(node)}, {n} AS {AGE} FROM {{run{n}}}" for n in range(len(runs))]
     if runs[0].age not in node.unique:
         return _merged(context, " UNION ALL ".join(parts), node, schema, frames)
-    kept = "TRUE" if node.kind is None else f"{quoted(node.kind)} IN (0, 2)"
+    kept = "TRUE" if node.kind is None or node.keeps_removed else f"{quoted(node.kind)} IN (0, 2)"
     columns = ", ".join(quoted(r.column) for r in node.rules)
     if len(runs) == 1:
         return over(context, f"SELECT {columns} FROM ({parts[0]}) WHERE {kept}", frames)

@@ -57,7 +57,9 @@ _PLAIN_WORDS = pa.array([INSERT, DELETE, INSERT, DELETE])
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Files of one state whose rows came or went, or files of a changelog. word: what their rows are; files: those that are kept; changed: how many there were."""
+    """Files of one state whose rows came or went, or files of a changelog. word: what their rows are; files: those that are kept;
+    changed: how many there were.
+    """
 
     commit: SnapshotFile
     snapshot: PaimonSnapshot
@@ -233,9 +235,7 @@ class PaimonChanges:
 
     # Files ---------------------------------------------------------------------------------------------------------------------------------------
 
-    def _sides(
-        self, commit: SnapshotFile, step: Differing | tuple[PaimonSnapshot | None, PaimonSnapshot], request: ScanRequest
-    ) -> tuple[list[_Side], int]:
+    def _sides(self, commit: SnapshotFile, step: Differing | tuple[PaimonSnapshot | None, PaimonSnapshot], request: ScanRequest) -> tuple[list[_Side], int]:
         """The files of a commit that may hold wanted rows."""
         if isinstance(step, Differing) and commit.changelog_manifest_list is not None:
             files = chosen_records(self._end.source, step.come, request)
@@ -247,9 +247,9 @@ class PaimonChanges:
             told = request.predicates if not self._identity else tuple(p for p in request.predicates if {path[0] for path in columns_of(p)} <= shared)
             request = replace(request, predicates=told)
         sides = []
-        for snapshot, files, word in ((before, found.gone, DELETE), (after, found.come, INSERT)):
-            if snapshot is not None and len(files):
-                sides.append(_Side(commit, snapshot, word, chosen(snapshot, files, request), len(files)))
+        for snapshot, moved, word in ((before, found.gone, DELETE), (after, found.come, INSERT)):
+            if snapshot is not None and len(moved):
+                sides.append(_Side(commit, snapshot, word, chosen(snapshot, moved, request), len(moved)))
         return sides, found.metadata_files
 
     def _rows(self, side: _Side, names: Sequence[str]) -> Relation:
@@ -308,8 +308,10 @@ def _of_types(sides: list[_Side], predicates: Sequence[Predicate]) -> list[_Side
     """The sides whose rows may be of a wanted type: those of commits that only added or only took away are of one."""
     both = _open([s for s in sides if s.files.files.num_rows])
     words = [None if s.word == _RECORDED or s.commit.id in both else s.word for s in sides]
-    keep = prune(TableBounds({(CHANGE_TYPE,): _same(pa.array(words, pa.string()))}, len(sides)), predicates).keep if sides and predicates else []
-    return [s for s, k in zip(sides, keep, strict=True) if k] if len(keep) else sides
+    if not sides or not predicates:
+        return sides
+    keep = prune(TableBounds({(CHANGE_TYPE,): _same(pa.array(words, pa.string()))}, len(sides)), predicates).keep
+    return [s for s, k in zip(sides, keep.tolist(), strict=True) if k]
 
 
 def _same(values: pa.Array) -> Bounds:

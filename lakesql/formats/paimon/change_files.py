@@ -80,6 +80,14 @@ def recorded(source: Source, manifest_list: str) -> Differing:
     return Differing(NOTHING, entries, lists)
 
 
+def appended(snapshot: PaimonSnapshot) -> Differing:
+    """The files that a commit added, by its own manifests."""
+    commit = snapshot.source.snapshot
+    assert commit is not None
+    entries, lists = _entries(snapshot.source, commit.delta_manifest_list)
+    return Differing(NOTHING, entries, lists)
+
+
 def chosen(snapshot: PaimonSnapshot, files: Selection, request: ScanRequest) -> FileSet:
     """Of these files of a state those that may hold wanted rows, as a scan gives them."""
     listed = Listed(files, 0, 0, 0)

@@ -83,8 +83,10 @@ class CommitRange:
 
 
 def resolve(commits: Commits, request: ChangesRequest, told_alone: Callable[[SnapshotFile], bool]) -> CommitRange:
-    """The range. told_alone: whether a commit's changes can be told without the state before it. Raises NoSuchVersionError for bounds that name no snapshot, instants that no commit answers and bounds in the wrong order;
-    ExpiredVersionError where commits of the range are gone.
+    """The range. told_alone: whether a commit's changes can be told without the state before it.
+
+    Raises NoSuchVersionError for bounds that name no snapshot, instants that no commit answers and bounds in the wrong order; ExpiredVersionError where commits
+    of the range are gone.
     """
     latest = 0 if commits.latest is None else commits.latest.id
     start = _start(commits, request.start, latest, told_alone)
@@ -134,9 +136,10 @@ def _start(commits: Commits, edge: Edge | None, latest: int, told_alone: Callabl
         if newest is None or (edge.exclusive and newest == at.instant_us):
             return latest + 1
         raise NoSuchVersionError(f"no changes from {at.text} on: the last snapshot, {latest}, was made at {instant_text(newest // 1000)}")
-    if found == commits.oldest > 1 and commits.get(found).time_ms * 1000 != at.instant_us:
+    oldest_ms = commits.get(commits.oldest).time_ms
+    if found == commits.oldest > 1 and oldest_ms * 1000 != at.instant_us:
         raise ExpiredVersionError(
-            f"changes from {at.text} on can no longer be told: the oldest snapshot that is left, {found}, was made at {instant_text(commits.get(found).time_ms)}",
+            f"changes from {at.text} on can no longer be told: the oldest snapshot that is left, {found}, was made at {instant_text(oldest_ms)}",
             hint="ask for a range that begins later",
         )
     return found

@@ -118,7 +118,7 @@ def _named(timeline: Timeline, option: str, text: str, time_zone: str) -> Snapsh
         case "scan.timestamp-millis":
             return timeline.at_time(_number(option, text), f"{text} milliseconds since 1970")
         case "scan.timestamp":
-            return timeline.at_time(_instant_ms(text, time_zone), text)
+            return timeline.at_time(instant_ms(option, text, time_zone), text)
         case "scan.watermark":
             return timeline.at_watermark(_number(option, text))
         case _:
@@ -148,11 +148,11 @@ def _number(option: str, text: str) -> int:
     return int(text)
 
 
-def _instant_ms(text: str, time_zone: str) -> int:
+def instant_ms(option: str, text: str, time_zone: str) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise ConfigError(f"option scan.timestamp is {text!r}", hint="write it as 2026-01-31 12:00:00") from error
+        raise ConfigError(f"option {option} is {text!r}", hint="write it as 2026-01-31 12:00:00") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(time_zone))
     return (moment - _EPOCH) // timedelta(milliseconds=1)

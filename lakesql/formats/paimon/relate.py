@@ -64,7 +64,7 @@ def relation_of(source: Source, files: pa.Table, constants: pa.Table, columns: S
 
 def _merged(reader: Reader, files: pa.Table, constants: pa.Table, *, settled: bool) -> Relation:
     plan = merged(reader.source.schema, reader.source.options, reader.columns)
-    grouped = not _keys_are_apart(reader.source, files)
+    grouped = not keys_are_apart(reader.source, files)
     runs = []
     bulk = files["bulk"].to_numpy()
     for chosen in (bulk, ~bulk):
@@ -75,7 +75,7 @@ def _merged(reader: Reader, files: pa.Table, constants: pa.Table, *, settled: bo
     return Project(node, reader.columns, tuple(Col(c) for c in reader.columns))
 
 
-def _keys_are_apart(source: Source, files: pa.Table) -> bool:
+def keys_are_apart(source: Source, files: pa.Table) -> bool:
     """Whether a key, without its bucket, is in one bucket alone: there is but one, or the table is not partitioned and all files count as many."""
     if pc.count_distinct(files["group"]).as_py() == 1:
         return True
@@ -94,6 +94,7 @@ class Wanted:
 
     columns: of the table. keyed: for merging, with the writers' numbers and whether rows take back. grouped: the bucket as a number. kinds: the kinds of
     rows themselves. retracts: whether rows that take back come at all. placed: the place of a row among all of its row groups.
+    stored_kinds: with kinds, whether inserts are told from new rows of updates.
     """
 
     columns: tuple[str, ...]
@@ -102,6 +103,7 @@ class Wanted:
     kinds: bool = False
     retracts: bool = False
     placed: bool = False
+    stored_kinds: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,8 @@ class Reader:
         takes_back, has_vectors = first["takes_back"], files["vector"].null_count < len(files)
         for name in wanted.columns:
             output[name] = self._column(name, held, first["format"], names, fields, values, files, constants)
-        if takes_back:
+        has_kinds = takes_back or (wanted.kinds and wanted.stored_kinds)
+        if has_kinds:
             fields[VALUE_KIND] = pa.field(VALUE_KIND, pa.int8())
         if wanted.keyed:
             output[SEQUENCE] = self._sequence(files, names, fields, values)
@@ -143,7 +146,7 @@ class Reader:
         if wanted.grouped:
             output[GROUP] = Col(names.constant(values, "bucket", files["group"]))
         if wanted.kinds:
-            output[KIND] = Col(VALUE_KIND) if takes_back else Value(pa.scalar(0, pa.int8()))
+            output[KIND] = Col(VALUE_KIND) if has_kinds else Value(pa.scalar(0, pa.int8()))
         elif wanted.keyed:
             output[DELETED] = OneOf(Col(VALUE_KIND), TAKES_BACK) if takes_back else Value(pa.scalar(False))
         scan = Files(

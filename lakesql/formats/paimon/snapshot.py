@@ -48,9 +48,7 @@ class View:
 class PaimonSnapshot:
     """See Snapshot. Making one reads the schema and refuses what is not supported; files come when they are asked for."""
 
-    def __init__(
-        self, place: Place, point: Point, schemas: SchemaSet, options: Options, view: View = View(), schema: TableSchema | None = None
-    ) -> None:
+    def __init__(self, place: Place, point: Point, schemas: SchemaSet, options: Options, view: View = View(), schema: TableSchema | None = None) -> None:
         """schema: which the rows are read as, instead of the state's own."""
         self.place, self.point, self.schemas, self.options = place, point, schemas, options
         latest = schemas.latest()

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from lakesql.changes import ChangesRequest
-from lakesql.errors import UnknownTableError, UnsupportedFeatureError, did_you_mean
+from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
+from lakesql.formats.paimon.audit_log import Form, PaimonLog
 from lakesql.formats.paimon.change_feed import PaimonChanges, told_alone
 from lakesql.formats.paimon.change_range import Commits, resolve
 from lakesql.formats.paimon.entries import Manifests
 from lakesql.formats.paimon.fallback import FallbackSnapshot
+from lakesql.formats.paimon.incremental import asks, increment_of
 from lakesql.formats.paimon.metadata import METADATA
 from lakesql.formats.paimon.options import Options
 from lakesql.formats.paimon.points import Point, branch_of, point_of
@@ -24,12 +26,12 @@ from lakesql.kept import Kept
 from lakesql.location import join
 from lakesql.relation import Batches
 from lakesql.storage import Storage
-from lakesql.table import At, Latest
+from lakesql.table import At, AtTime, AtVersion, Latest
 
 _BRANCH = "branch_"
 _VIEWS = {"ro": View(top_only=True), "row_tracking": View(tracked=True)}
 _STATES_KEPT = 8
-_CHANGES = ("audit_log", "binlog")
+_LOGS = {"audit_log": Form.AUDIT_LOG, "binlog": Form.BINLOG}
 
 
 class PaimonTable:
@@ -54,11 +56,16 @@ class PaimonTable:
         """See Table: `branch_NAME`, `ro` (what is fully compacted), `row_tracking` (with row ids and numbers among the columns)."""
         if name.startswith(_BRANCH):
             return self.with_options({"branch": name.removeprefix(_BRANCH)}, self._reading.time_zone)
+        log = _LOGS.get(name.lower())
+        if log is not None:
+            return self._with(replace(self._reading, log=log))
         found = _VIEWS.get(name.lower())
         return None if found is None else self._with(replace(self._reading, view=found))
 
-    def snapshot(self, at: At) -> PaimonSnapshot | FallbackSnapshot:
+    def snapshot(self, at: At) -> PaimonSnapshot | FallbackSnapshot | PaimonLog:
         """See Table."""
+        if self._reading.log is not Form.PLAIN or asks(self._options(self._shared.location).values):
+            return self._log(at)
         current = self._snapshot(at)
         fallback, primary = current.options.fallback_branch, current.options.primary_branch
         other = fallback or primary
@@ -69,7 +76,9 @@ class PaimonTable:
 
     def changes(self, request: ChangesRequest) -> PaimonChanges:
         """See Table."""
-        shared, reading = self._shared, self._reading
+        if self._reading.log is not Form.PLAIN or asks(self._reading.given):
+            raise SqlError("this table is one of changes already", hint="CHANGES goes with the table itself, without options that ask for changes")
+        shared = self._shared
         timeline, branch = self._timeline()
         commits = Commits(timeline, timeline.latest())
         schemas, options = shared.schemas(timeline.root).now(), self._options(timeline.root)
@@ -85,8 +94,6 @@ class PaimonTable:
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""
         wanted = name.lower()
-        if wanted in _CHANGES:
-            raise UnsupportedFeatureError(f"t${wanted} is a change feed; lakesql does not read those yet", feature=f"${wanted}")
         make = METADATA.get(wanted)
         if make is None:
             raise UnknownTableError(
@@ -97,7 +104,7 @@ class PaimonTable:
     @property
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
-        return (*METADATA, *_VIEWS)
+        return (*METADATA, *_VIEWS, *_LOGS)
 
     def schema_states(self) -> list[tuple[str, int | None, dict[str, str]]]:
         """See Table: the schemas that are there."""
@@ -114,6 +121,24 @@ class PaimonTable:
         timeline = Timeline(shared.storage, shared.location)
         point = point_of(timeline, at, self._options(shared.location), reading.given, reading.time_zone)
         return self._state(point)
+
+    def _log(self, at: At) -> PaimonLog:
+        """Paimon's own tables of changes: of a state, or of what options ask for."""
+        shared, reading = self._shared, self._reading
+        timeline, branch = self._timeline()
+        options = self._options(timeline.root)
+        if not asks(options.values):
+            state = self._snapshot(at)
+            return PaimonLog(state, reading.log, None, lambda commit: state)
+        if isinstance(at, AtVersion) or (isinstance(at, AtTime) and not at.or_latest):
+            raise ConfigError(f"an option asks for changes, and AS OF {at} for a state of a table; give one")
+        commits = Commits(timeline, timeline.latest())
+        schemas = shared.schemas(timeline.root).now()
+
+        def of(commit: SnapshotFile | None) -> PaimonSnapshot:
+            return PaimonSnapshot(shared.place, Point(commit, timeline, True, branch), schemas, options, View(), schemas.latest())
+
+        return PaimonLog(of(commits.latest), reading.log, increment_of(commits, options, reading.time_zone), of)
 
     def _timeline(self) -> tuple[Timeline, str | None]:
         """The snapshots of the branch that is read, and its name; None for main."""
@@ -156,11 +181,14 @@ class PaimonTable:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How a table is read. given: options of the read, beside the table's own; time_zone: of instants without one among them."""
+    """How a table is read. given: options of the read, beside the table's own; time_zone: of instants without one among them; log: as which of Paimon's
+    tables of changes.
+    """
 
     given: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
     view: View = field(default_factory=View)
+    log: Form = Form.PLAIN
 
 
 @dataclass(frozen=True, eq=False)
