@@ -3,6 +3,7 @@
 table_changes('t', a[, b])                                   Spark, Databricks: both included; numbers are versions, texts are times
 TABLE(system.table_changes('s', 't', a[, b]))                Trino: after a, up to b; also with names: schema_name, table_name, start_snapshot_id,
                                                              end_snapshot_id, since_version, and with a catalog before `system`
+paimon_incremental_query('t', a, b) and its kind             Paimon: the table with the scan option that says so
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from lakesql.sql.differences import DiffReader
 from lakesql.sql.outline import Name, Select
 from lakesql.sql.statement import AtClause, AtKind, ChangesClause, Mention
 from lakesql.sql.tokens import Span, Token, TokenKind
+
+INCREMENTS = {
+    "paimon_incremental_query": ("incremental-between", 2),
+    "paimon_incremental_between_timestamp": ("incremental-between-timestamp", 2),
+    "paimon_incremental_to_auto_tag": ("incremental-to-auto-tag", 1),
+}
+"""Paimon's functions, each with the scan option that it stands for and how many values that takes."""
 
 TABLE_CHANGES, _SYSTEM, _HUDI = "table_changes", "system", "hudi_table_changes"
 
@@ -29,7 +37,9 @@ class ChangeFunctionReader(DiffReader):
         if name == TABLE_CHANGES and len(names) == 1:
             self._table_changes(select, start)
         elif name == TABLE_CHANGES and len(names) <= 3 and names[-2].folded == _SYSTEM:
-            self.noted_changes(select, *self._trino_changes(names[:-2], start), start)
+            self.noted_call(select, self._trino_changes(names[:-2], start), start)
+        elif name in INCREMENTS:
+            self._increment(select, start, name)
         elif name == _HUDI and len(names) == 1:
             raise self.error("hudi_table_changes is not supported: Hudi tables are not read yet", self.tokens[self.index - 1])
         else:
@@ -46,11 +56,11 @@ class ChangeFunctionReader(DiffReader):
             return False
         inner = self.token.start
         if len(names) == 1:
-            mention, clause = self._spark_changes(inner)
+            mention = self._spark_changes(inner)
         else:
-            mention, clause = self._trino_changes(names[:-2], inner)
+            mention = self._trino_changes(names[:-2], inner)
         self.close(start)
-        self.noted_changes(select, mention, clause, start)
+        self.noted_call(select, mention, start)
         return True
 
     def check_changes(self) -> None:
@@ -68,9 +78,9 @@ class ChangeFunctionReader(DiffReader):
             self.mentions[-1] = replace(mention, span=self.since(mention.span.start), changes=changes)
 
     def _table_changes(self, select: Select, start: int) -> None:
-        self.noted_changes(select, *self._spark_changes(start), start)
+        self.noted_call(select, self._spark_changes(start), start)
 
-    def _spark_changes(self, start: int) -> tuple[Mention, ChangesClause]:
+    def _spark_changes(self, start: int) -> Mention:
         """`('t', a[, b])`: `t CHANGES FROM a [TO b]`."""
         self.take()
         if self.token.kind is not TokenKind.STRING:
@@ -85,9 +95,28 @@ class ChangeFunctionReader(DiffReader):
         self.take()
         span = self.since(start)
         clause = ChangesClause(edges[0], edges[1] if len(edges) > 1 else None, start_exclusive=False, end_exclusive=False, options=(), span=span)
-        return self.mention_in(name, span), clause
+        return replace(self.mention_in(name, span), changes=clause)
 
-    def _trino_changes(self, catalog: tuple[Name, ...], start: int) -> tuple[Mention, ChangesClause]:
+    def _increment(self, select: Select, start: int, function: str) -> None:
+        """`paimon_incremental_query('t', a, b)` and its kind: the table with a scan option, its values being literals."""
+        option, count = INCREMENTS[function]
+        self.take()
+        if self.token.kind is not TokenKind.STRING:
+            raise self.error(f"expected a table's name in quotes, found {self.shown()}")
+        name = self.take()
+        values: list[str] = []
+        for _ in range(count):
+            self.expect(",", f"after the {'table' if not values else 'start'}: {function} takes a table and {count} value{'s' if count > 1 else ''}")
+            if self.token.kind not in (TokenKind.STRING, TokenKind.NUMBER):
+                raise self.error(f"expected a number or a text, found {self.shown()}", hint=f"{function} takes literals")
+            values.append(self.take().value.strip())
+        if not self.at(")"):
+            raise self.error(f"expected ) after the values, found {self.shown()}", hint=f"{function} takes a table and {count} value{'s' if count > 1 else ''}")
+        self.take()
+        mention = replace(self.mention_in(name, self.since(start)), options=((option, ",".join(values)),))
+        self.noted_call(select, mention, start)
+
+    def _trino_changes(self, catalog: tuple[Name, ...], start: int) -> Mention:
         """`('s', 't', a[, b])`, or with names: `s.t CHANGES FROM VERSION a EXCLUSIVE [TO VERSION b]`."""
         opener = self.take()
         given: dict[str, Token | AtClause] = {}
@@ -109,7 +138,7 @@ class ChangeFunctionReader(DiffReader):
         else:
             mention = self.mention_in(table, span)
         clause = ChangesClause(first, last if isinstance(last, AtClause) else None, start_exclusive=True, end_exclusive=False, options=(), span=span)
-        return mention, clause
+        return replace(mention, changes=clause)
 
     def _trino_argument(self, given: dict[str, Token | AtClause]) -> None:
         """One argument, with its name or by its place: texts are names, the table's last, and what follows are versions."""

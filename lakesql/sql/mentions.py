@@ -78,10 +78,10 @@ class MentionReader(ClauseReader):
         self.mentions.append(mention)
         select.relations.append(Relation(mention, relation.alias, relation.columns, self.since(start)))
 
-    def noted_changes(self, select: Select, mention: Mention, changes: ChangesClause, start: int) -> None:
-        """Notes a table whose changes a function's call asks for, which begins at `start` and is all of the mention, and its alias."""
+    def noted_call(self, select: Select, mention: Mention, start: int) -> None:
+        """Notes a table that a function's call gives, which begins at `start` and is all of the mention, and its alias."""
         span = self.since(start)
-        mention = replace(mention, span=span, name_span=span, changes=replace(changes, span=span))
+        mention = replace(mention, span=span, name_span=span, changes=None if mention.changes is None else replace(mention.changes, span=span))
         relation = Relation(None)
         self._read_alias(relation)
         alias = relation.alias

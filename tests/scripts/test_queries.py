@@ -29,7 +29,7 @@ QUESTIONS = sorted(p for p in QUERIES.glob("*.sql") if p.name != "tour.sql")
 TABLES = json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["tables"]
 DAYS = [(name, table["format"], day) for name, table in TABLES.items() for day in table["days"]]
 CHANGES = json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["changes_day_2_to_3"]
-FEEDS = frozenset(("delta", "iceberg"))
+FEEDS = frozenset(("delta", "iceberg", "paimon"))
 """Formats whose changes are read."""
 CUTS = {cut["day"]: cut for cut in json.loads((LAKE / "lake.json").read_text(encoding="utf-8"))["cuts"]}
 

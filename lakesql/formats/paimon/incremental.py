@@ -65,12 +65,12 @@ def increment_of(commits: Commits, options: Options, time_zone: str) -> Incremen
         _check_order(parts[0], first.id, parts[1], last.id)
         return Increment(How.DIFF, f"{parts[0]} to {parts[1]}", before=first, after=last)
     tagged = first is not None and last is not None
-    for name, tag in ((parts[0], first), (parts[1], last)):
-        if not tagged and not name.isdigit():
-            known = f'tag "{name}" is there, but the other bound is none' if tag is not None else f'no such tag: "{name}"'
-            raise NoSuchVersionError(
-                f"{known}; {BETWEEN} takes two tags or two numbers of snapshots", hint=did_you_mean(name, commits.timeline.tag_names()) or ""
-            )
+    lost = next((n for n, tag in ((parts[0], first), (parts[1], last)) if tag is None and not n.isdigit()), None)
+    mixed = next((n for n in parts if not tagged and not n.isdigit()), None)
+    if lost is not None or mixed is not None:
+        what = f'no such tag: "{lost}"' if lost is not None else f'the other bound beside the tag "{mixed}" is none'
+        known = did_you_mean(lost, commits.timeline.tag_names()) if lost is not None else None
+        raise NoSuchVersionError(f"{what}; {BETWEEN} takes two tags or two numbers of snapshots", hint=known or "")
     start = first.id if tagged and first is not None else int(parts[0])
     end = last.id if tagged and last is not None else number_of(commits, parts[1])
     _check_order(parts[0], start, parts[1], end)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lakesql.errors import UnknownTableError, UnsupportedFeatureError
+from lakesql.errors import UnknownTableError
 from lakesql.formats.paimon.metadata import METADATA
 from lakesql.table import Latest
 
@@ -165,9 +165,8 @@ def test_names(tmp_path: Path) -> None:
     assert len(of(tmp_path, "FILES")) == 3
     with pytest.raises(UnknownTableError, match='no metadata table "file"'):
         table.metadata("file", Latest())
-    for name in ("audit_log", "binlog"):
-        with pytest.raises(UnsupportedFeatureError, match=name):
-            table.metadata(name, Latest())
+    assert {"audit_log", "binlog"} <= set(table.metadata_names)
+    assert all(table.view(name) is not None for name in ("audit_log", "BINLOG"))
 
 
 def test_of_an_older_snapshot(tmp_path: Path) -> None:

@@ -87,7 +87,6 @@ def test_a_hint_is_of_its_mention_alone(tmp_path: Path) -> None:
         ("'scan.snapshot_id'='1'", ConfigError),
         ("'bucket'='2'", ConfigError),
         ("'branch'='nope'", NoSuchVersionError),
-        ("'incremental-between'='1,2'", UnsupportedFeatureError),
         ("'scan.file-creation-time-millis'='1'", UnsupportedFeatureError),
     ],
 )
@@ -125,13 +124,6 @@ def test_metadata_of_a_branch_and_of_a_version(tmp_path: Path) -> None:
     assert rows_of(tmp_path, f'{count} "t$branch_dev$snapshots"') == [{"n": 2}]
     assert rows_of(tmp_path, f'{count} "t$branch_dev$files"') == [{"n": 2}]
     assert rows_of(tmp_path, f"{count} \"t$files\" VERSION AS OF 'early'") == [{"n": 1}]
-
-
-@pytest.mark.parametrize("name", ["audit_log", "binlog", "AUDIT_LOG"])
-def test_change_feeds_are_refused_by_name(name: str, tmp_path: Path) -> None:
-    with_history(tmp_path)
-    with pytest.raises(UnsupportedFeatureError, match=f"{name.lower()} is a change feed"):
-        rows_of(tmp_path, f'SELECT * FROM "t${name}"')
 
 
 def test_a_name_that_is_no_metadata_table(tmp_path: Path) -> None:
