@@ -7,6 +7,8 @@ binary_row.py, statistics.py        rows in bytes -> partitions, keys, bounds
 scan.py, buckets.py, sections.py    which files may matter, and which must be merged
 relate.py, merging.py, evolution.py, casts.py    how rows come out of them
 deletion_vectors.py, paths.py, values.py         single things
+change_range.py, change_files.py, change_feed.py    a range of changes, as rows
+incremental.py, audit_log.py, audit_rows.py, packing.py    Paimon's own tables of changes
 snapshot.py, table.py               Snapshot and Table
 """
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 from lakesql.errors import ConfigError, ExpiredVersionError, NoSuchVersionError, did_you_mean
 from lakesql.formats.paimon.change_range import Commits, number_of
-from lakesql.formats.paimon.options import Options
+from lakesql.formats.paimon.options import ASKING, Options
 from lakesql.formats.paimon.points import instant_ms
 from lakesql.formats.paimon.snapshots import SnapshotFile, instant_text
 
-BETWEEN, BETWEEN_TIMES, TO_AUTO_TAG = "incremental-between", "incremental-between-timestamp", "incremental-to-auto-tag"
-ASKING = (BETWEEN, BETWEEN_TIMES, TO_AUTO_TAG)
-"""Options that each ask for an increment; others say how."""
+BETWEEN, BETWEEN_TIMES, TO_AUTO_TAG = ASKING
 
 _AUTO_TAG = re.compile(r"\d{4}-?\d{2}-?\d{2}(?: ?\d{2})?")
 

@@ -24,11 +24,11 @@ class MergeEngine(enum.Enum):
 SCAN_POINTS = ("scan.snapshot-id", "scan.tag-name", "scan.timestamp-millis", "scan.timestamp", "scan.watermark", "scan.version")
 """Options that say which state to read; at most one of them."""
 
-INCREMENTAL = (
-    *("incremental-between", "incremental-between-timestamp", "incremental-between-scan-mode", "incremental-to-auto-tag"),
-    "incremental-between-tag-to-snapshot",
-)
-"""Options that ask for changes."""
+ASKING = ("incremental-between", "incremental-between-timestamp", "incremental-to-auto-tag")
+"""Options that each ask for changes."""
+
+INCREMENTAL = (*ASKING, "incremental-between-scan-mode", "incremental-between-tag-to-snapshot")
+"""Those, and how changes are asked for."""
 
 _FIXED = frozenset(
     (

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lakesql.errors import ConfigError, NoSuchVersionError, UnsupportedFeatureError, did_you_mean
-from lakesql.formats.paimon.options import BY_CREATION, INCREMENTAL, SCAN_POINTS, Options
+from lakesql.formats.paimon.options import ASKING, BY_CREATION, INCREMENTAL, SCAN_POINTS, Options
 from lakesql.formats.paimon.snapshots import SnapshotFile, Timeline
 from lakesql.table import At, AtTime, AtVersion, Latest
 
@@ -85,9 +85,9 @@ def _version(timeline: Timeline, text: str, quoted: bool, branch: str | None) ->
 
 
 def _by_options(timeline: Timeline, options: Options, time_zone: str, branch: str | None) -> Point:
-    incremental = next((n for n in INCREMENTAL if n in options.values), None)
+    incremental = next((n for n in ASKING if n in options.values), None)
     if incremental is not None:
-        raise UnsupportedFeatureError(f"option {incremental} asks for changes; lakesql does not read change feeds yet", feature=incremental)
+        raise ConfigError(f"option {incremental} asks for changes, of which this table has none", hint='t, "t$audit_log" and "t$binlog" take it')
     created = next((n for n in BY_CREATION if n in options.values), None)
     if created is not None:
         raise UnsupportedFeatureError(

@@ -273,10 +273,10 @@ def test_a_state_is_named_once() -> None:
     assert table.snapshot(AtTime(2_000_000, "then", or_latest=True)).version == "3"
 
 
-def test_changes_are_not_read_yet() -> None:
+def test_metadata_has_no_changes() -> None:
     for option in ("incremental-between", "incremental-between-timestamp", "incremental-to-auto-tag"):
-        with pytest.raises(UnsupportedFeatureError, match="asks for changes"):
-            with_history().with_options({option: "1,3"}).snapshot(Latest())
+        with pytest.raises(ConfigError, match="asks for changes"):
+            with_history().with_options({option: "1,3"}).metadata("files", Latest())
 
 
 @pytest.mark.parametrize(("option", "value"), [("bucket", "7"), ("merge-engine", "aggregation"), ("path", "/elsewhere"), ("data-file.path-directory", "x")])
