@@ -36,6 +36,12 @@ FROM items CHANGES FROM TIMESTAMP '2026-11-24T01:55:34Z' WITH (mode = 'net', key
 GROUP BY 1
 ORDER BY 1;
 
+-- users, a Paimon table, records its changes when it is compacted: of every update, the row as it was and as it is.
+SELECT _commit_version AS version, _change_type AS change, count(*) AS users
+FROM users CHANGES FROM VERSION 2 EXCLUSIVE TO VERSION 6
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
 -- Formats do not matter to a join: items are an Iceberg table, users a Paimon table with a primary key, impressions Delta.
 SELECT i.category, u.country, count(*) AS views
 FROM impressions p JOIN items i ON i.item_id = p.item_id JOIN users u ON u.user_id = p.user_id
