@@ -39,14 +39,17 @@ def resolve(metadata: TableMetadata, request: ChangesRequest) -> tuple[list[Snap
 
 
 def commits(metadata: TableMetadata, request: ChangesRequest) -> list[SnapshotInfo]:
-    """The snapshots of the range. A start that was read up to and has expired since is found by the snapshot that names it as its parent. Raises as resolve."""
+    """The snapshots of the range. A start that was read up to and has expired since is found by the snapshot that names it as its parent. Raises as
+    resolve; a start that nothing names any more is an ExpiredVersionError.
+    """
     start = request.start
-    if start is not None and start.exclusive and isinstance(start.at, AtVersion) and start.at.text.isdecimal():
+    if start is not None and isinstance(start.at, AtVersion) and start.at.text.isdecimal() and metadata.snapshot(int(start.at.text)) is None:
         id_ = int(start.at.text)
-        if metadata.snapshot(id_) is None:
-            child = next((s for s in metadata.snapshots if s.parent_id == id_), None)
-            if child is not None:
-                request = replace(request, start=Edge(AtVersion(str(child.id))))
+        child = next((s for s in metadata.snapshots if s.parent_id == id_), None) if start.exclusive else None
+        if child is None:
+            what = f"snapshot {id_}, and the one after it, are" if start.exclusive else f"snapshot {id_} is"
+            raise ExpiredVersionError(f"{what} not in {metadata.path}: expired, or never there")
+        request = replace(request, start=Edge(AtVersion(str(child.id))))
     return resolve(metadata, request)[0]
 
 

@@ -80,7 +80,8 @@ class IcebergTable:
     def commits(self, request: ChangesRequest) -> Commits:
         """See Table."""
         chosen = commits(self.current_metadata(), request)
-        return Commits(tuple(str(s.id) for s in chosen), bool(chosen) and chosen[0].parent_id is None)
+        # Writers that expire a snapshot may let its children forget their parent; sequence numbers begin with 1, and are 0 in format version 1.
+        return Commits(tuple(str(s.id) for s in chosen), bool(chosen) and chosen[0].parent_id is None and chosen[0].sequence_number <= 1)
 
     def identity(self) -> Identity:
         """See Table: the table's UUID, which tables of format version 1 may lack."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from lakesql.changes import ChangesRequest
+from lakesql.changes import ChangesRequest, Identity
 from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.paimon.audit_log import Form, PaimonLog
 from lakesql.formats.paimon.change_feed import PaimonChanges, told_alone
@@ -90,6 +90,19 @@ class PaimonTable:
             return PaimonSnapshot(shared.place, Point(commit, timeline, True, branch), schemas, options, view, schema)
 
         return PaimonChanges(commits, versions, request, schemas, of(versions.end, View()), of)
+
+    def identity(self) -> Identity:
+        """See Table: when the oldest schema that is left was written; a branch has positions of its own."""
+        timeline, branch = Timeline(self._shared.storage, self._shared.location), self._options(self._shared.location).text("branch")
+        is_main = branch is None or branch == "main"
+        root = timeline.root if branch is None or is_main else branch_of(timeline, branch).root
+        made = self._shared.schemas(root).now().all()[0].time_ms
+        return Identity(self.location if is_main else f"{self.location}${_BRANCH}{branch}", "" if made is None else str(made))
+
+    def consumers(self) -> list[tuple[str, str]]:
+        """See Table: the files below `consumer/`, which Flink keeps."""
+        rows = self.metadata("consumers", Latest()).load().to_pylist()
+        return [(r["consumer_id"], str(r["next_snapshot_id"])) for r in rows]
 
     def metadata(self, name: str, at: At) -> Batches:
         """See Table."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lakesql
 from lakesql.errors import UnknownTableError
 from lakesql.formats.paimon.metadata import METADATA
 from lakesql.table import Latest
@@ -29,7 +30,7 @@ def made(tmp_path: Path) -> tuple[TableMaker, list[DataFile]]:
     maker.tag("one")
     maker.evolve([("p", "STRING", 0), ("k", "INT NOT NULL", 1), ("v", "INT", 2), ("s", "STRING", 3), ("w", "INT", None)])
     maker.commit([third], kind="COMPACT", statistics="stat-1")
-    (tmp_path / "consumer").mkdir()
+    (tmp_path / "consumer").mkdir(parents=True)
     (tmp_path / "consumer" / "consumer-someone").write_text('{"nextSnapshot": 2}')
     (tmp_path / "statistics").mkdir()
     found = {"snapshotId": 2, "schemaId": 1, "mergedRecordCount": 3, "mergedRecordSize": 30, "colStats": {"v": {"colId": 2, "distinctCount": 2}}}
@@ -126,6 +127,17 @@ def test_tags_branches_and_consumers(tmp_path: Path) -> None:
     )
     assert [r["branch_name"] for r in of(tmp_path, "branches")] == ["dev"]
     assert of(tmp_path, "consumers") == [{"consumer_id": "someone", "next_snapshot_id": 2}]
+
+
+def test_the_table_s_own_consumers_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made(tmp_path / "t")
+    with lakesql.connect(str(tmp_path / "t")) as lake:
+        assert lake.execute("SHOW CONSUMERS").fetchall() == []
+        (row,) = lake.execute("SHOW CONSUMERS ON t LIKE 'some%'").fetch_arrow_table().to_pylist()
+        expected = ("someone", "paimon", "before 2", "2", 1)
+        assert (row["consumer"], row["kept_by"], row["position"], row["latest_version"], row["lag"]) == expected
+        assert (tmp_path / "t" / "consumer" / "consumer-someone").read_text() == '{"nextSnapshot": 2}'
 
 
 def test_statistics(tmp_path: Path) -> None:
