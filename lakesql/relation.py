@@ -17,12 +17,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset
+
+if TYPE_CHECKING:
+    import pyarrow.dataset  # brings pandas along where that is installed: an eighth of a second
 
 
 class FileFormat(enum.Enum):
