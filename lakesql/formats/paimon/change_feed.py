@@ -29,12 +29,15 @@ from lakesql.changes import (
     PREIMAGE,
     ChangesRequest,
     Mode,
+    Source,
+    Told,
     difference,
     feed_schema,
     key_columns,
     upserts,
 )
 from lakesql.errors import Error, ExpiredVersionError, InternalError, MissingFileError, SqlError
+from lakesql.formats.paimon.change_check import expiry
 from lakesql.formats.paimon.change_files import Differing, added_alone, chosen, chosen_records, differing, recorded
 from lakesql.formats.paimon.change_range import CommitRange, Commits
 from lakesql.formats.paimon.merging import KIND
@@ -163,6 +166,20 @@ class PaimonChanges:
             f"changes of snapshots {self.version} can no longer be told: snapshot {gone} has expired, and the file {error.path} is gone",
             hint="ask for a range that begins later",
         )
+
+    def told(self, files: FileSet) -> Told:
+        """See table.py."""
+        if not isinstance(files, ChangeFiles):
+            raise InternalError("a Paimon change feed was given files of another")
+        sources = []
+        for side in files.sides:
+            compared = Source.IDENTITY if self._identity else Source.COMPARED
+            sources.append(Source.RECORDED if side.word == _RECORDED else compared if side.commit.id in files.open else Source.FILES)
+        raw = self._request.mode is Mode.RAW
+        recorded_alone = frozenset(s.commit.id for s in files.sides if s.word == _RECORDED)
+        at_us, what = expiry(self._commits, self._versions, self._end.options, recorded_alone, raw=raw)
+        of = [s.commit.id for s in files.sides for _ in range(s.files.files.num_rows)]
+        return Told(tuple(self._versions.ids), pa.array(of, pa.int64()), tuple(dict.fromkeys(sources)), at_us, what)
 
     # Commits -------------------------------------------------------------------------------------------------------------------------------------
 

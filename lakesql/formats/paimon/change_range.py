@@ -133,7 +133,7 @@ def _start(commits: Commits, edge: Edge | None, latest: int, told_alone: Callabl
     found = next((i for i in commits.ids if _within(commits.get(i), edge, after=True)), None)
     if found is None:
         newest = None if commits.latest is None else commits.latest.time_ms * 1000
-        if newest is None or (edge.exclusive and newest == at.instant_us):
+        if newest is None or at.or_latest or (edge.exclusive and newest == at.instant_us):
             return latest + 1
         raise NoSuchVersionError(f"no changes from {at.text} on: the last snapshot, {latest}, was made at {instant_text(newest // 1000)}")
     oldest_ms = commits.get(commits.oldest).time_ms

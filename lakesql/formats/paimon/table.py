@@ -8,18 +8,19 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import lakesql.changes as feeds
 from lakesql.changes import ChangesRequest, Identity
 from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
 from lakesql.formats.paimon.audit_log import Form, PaimonLog
 from lakesql.formats.paimon.change_feed import PaimonChanges, told_alone
-from lakesql.formats.paimon.change_range import Commits, resolve
+from lakesql.formats.paimon.change_range import CommitRange, Commits, resolve
 from lakesql.formats.paimon.entries import Manifests
 from lakesql.formats.paimon.fallback import FallbackSnapshot
 from lakesql.formats.paimon.incremental import asks, increment_of
 from lakesql.formats.paimon.metadata import METADATA
 from lakesql.formats.paimon.options import Options
 from lakesql.formats.paimon.points import Point, branch_of, point_of
-from lakesql.formats.paimon.schemas import Schemas
+from lakesql.formats.paimon.schemas import Schemas, SchemaSet
 from lakesql.formats.paimon.snapshot import PaimonSnapshot, Place, View, row_tracking_refused
 from lakesql.formats.paimon.snapshots import SnapshotFile, Timeline
 from lakesql.kept import Kept
@@ -79,10 +80,8 @@ class PaimonTable:
         if self._reading.log is not Form.PLAIN or asks(self._reading.given):
             raise SqlError("this table is one of changes already", hint="CHANGES goes with the table itself, without options that ask for changes")
         shared = self._shared
-        timeline, branch = self._timeline()
-        commits = Commits(timeline, timeline.latest())
-        schemas, options = shared.schemas(timeline.root).now(), self._options(timeline.root)
-        versions = resolve(commits, request, lambda commit: told_alone(schemas, commit))
+        commits, versions, schemas, branch = self._range(request)
+        timeline, options = commits.timeline, self._options(commits.timeline.root)
         newest = commits.latest is None or versions.end is None or versions.end.id == commits.latest.id
         schema = schemas.latest() if newest or versions.end is None else schemas.get(versions.end.schema_id)
 
@@ -90,6 +89,17 @@ class PaimonTable:
             return PaimonSnapshot(shared.place, Point(commit, timeline, True, branch), schemas, options, view, schema)
 
         return PaimonChanges(commits, versions, request, schemas, of(versions.end, View()), of)
+
+    def commits(self, request: ChangesRequest) -> feeds.Commits:
+        """See Table."""
+        _, versions, _, _ = self._range(request)
+        return feeds.Commits(tuple(str(i) for i in versions.ids), from_first=versions.first == 1)
+
+    def _range(self, request: ChangesRequest) -> tuple[Commits, CommitRange, SchemaSet, str | None]:
+        """What a range means: the table's commits, those of the range, its schemas, and the branch that it is of."""
+        timeline, branch = self._timeline()
+        commits, schemas = Commits(timeline, timeline.latest()), self._shared.schemas(timeline.root).now()
+        return commits, resolve(commits, request, lambda commit: told_alone(schemas, commit)), schemas, branch
 
     def identity(self) -> Identity:
         """See Table: when the oldest schema that is left was written; a branch has positions of its own."""
