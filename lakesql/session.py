@@ -392,7 +392,7 @@ def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
             if error.engine_position is not None:
                 position = sql.source_position(rendered, *error.engine_position)
                 span = None if position is None else sql.Span(position, position + 1)
-            elif isinstance(error, UnknownColumnError | UnknownTableError):
+            elif error.name:
                 span = sql.locate(statement, error.name)
             if span is not None:
                 sql.place(error, statement, span)

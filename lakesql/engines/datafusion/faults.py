@@ -9,6 +9,7 @@ from lakesql import errors
 
 _NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.?\s*(?:Did you mean '(?P<close>[^']+)'\??\.?)?\s*(?:Valid fields are (?P<valid>.*))?$", re.S)
 _NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
+_NO_FUNCTION = re.compile(r"Invalid function '(?P<name>[^']+)'\.?\s*(?:Did you mean '(?P<close>[^']+)'\?)?")
 _POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
 _MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
 _OWN = re.compile(r"PyErr \{ type: <class '[\w.]+'>, value: (?P<kind>\w+)\((?P<words>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.S)
@@ -30,6 +31,8 @@ def translate(error: BaseException) -> errors.Error:
         return _unknown_column(found)
     if found := _NO_TABLE.search(text):
         return _unknown_table(found["name"].removeprefix("datafusion.public."))
+    if found := _NO_FUNCTION.search(text):
+        return _unknown_function(found)
     if "ParserError" in text or "TokenizerError" in text:
         wrong = errors.SqlError(_parser_words(words))
         wrong.engine_position = position_of(error)
@@ -80,6 +83,12 @@ def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
     hint = errors.did_you_mean(name.rsplit(".", 1)[-1], [v.rsplit(".", 1)[-1] for v in valid])
     unknown = errors.UnknownColumnError(f'no column is called "{name}"', hint=hint, candidates=valid)
     unknown.name = name
+    return unknown
+
+
+def _unknown_function(found: re.Match[str]) -> errors.SqlError:
+    unknown = errors.SqlError(f'no function is called "{found["name"]}"', hint=f'did you mean "{found["close"]}"?' if found["close"] else None)
+    unknown.sqlstate, unknown.name = "42883", found["name"]
     return unknown
 
 

@@ -192,14 +192,12 @@ class Timeline:
         return [e.name.removeprefix(prefix) for e in entries if e.is_folder is folders and e.name.startswith(prefix)]
 
     def _tags_hint(self, id_: int) -> str:
-        tags = [n for n in self.tag_names()[:200] if (t := self.tag(n)) is not None and t.id == id_]
-        return (
-            f"tag \"{tags[0]}\" keeps it: VERSION AS OF '{tags[0]}'"
-            if tags
-            else "tags keep snapshots readable; options of the table say how long others are kept"
-        )
-
-    # Files ---------------------------------------------------------------------------------------------------------------------------------------
+        names = self.tag_names()[:200]
+        tags = [n for n in names if (t := self.tag(n)) is not None and t.id == id_]
+        if tags:
+            return f"tag \"{tags[0]}\" keeps it: VERSION AS OF '{tags[0]}'"
+        kept = f"; those of this table are {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else ""
+        return f"tags keep snapshots readable{kept}; options of the table say how long others are kept"
 
     def _path(self, id_: int, kind: str = "snapshot") -> str:
         return join(self.root, kind, f"{kind}-{id_}")

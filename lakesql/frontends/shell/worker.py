@@ -119,6 +119,9 @@ class Worker:
         self._running.clear()
         self._credits.release()
         self._session.cancel()
+        result = self._result
+        if result is not None:
+            result.close()
         threading.Thread(target=self._settle, daemon=True).start()
 
     def _settle(self) -> None:
