@@ -137,7 +137,9 @@ def _history(shell: Shell, rest: str, before: str) -> None:
 def _diff(shell: Shell, rest: str, before: str) -> None:
     words = shlex.split(_needed(rest, "a table, and one or two versions"), posix=False)
     versions = [w if w.upper().startswith(("VERSION", "TIMESTAMP")) else f"VERSION {w if w.isdecimal() or w[0] in chr(39) else repr(w)}" for w in words[1:]]
-    shell.run_sql(f"DIFF {words[0]} {', '.join(versions)}".rstrip())
+    states = f"{words[0]} {', '.join(versions)}".rstrip()
+    if shell.run_sql(f"DIFF STAT {states}"):
+        shell.run_sql(f"DIFF {states}")
 
 
 def _tail(shell: Shell, rest: str, before: str) -> None:
@@ -388,7 +390,7 @@ COMMANDS: dict[str, Command] = {
         Command("df", "\\df [PATTERN]", "functions, and how they are called", _LOOK, _functions),
         Command("l", "\\l [PATTERN]", "catalogs", _LOOK, _catalogs),
         Command("history", "\\history TABLE", "commits of a table", _LOOK, _history, "table"),
-        Command("diff", "\\diff TABLE A [B]", "what differs between two versions of a table", _LOOK, _diff, "table"),
+        Command("diff", "\\diff TABLE A [B]", "what differs between two versions of a table: in numbers, then row by row", _LOOK, _diff, "table"),
         Command("tail", "\\tail TABLE", "rows of new commits as they come, until Ctrl-C", _LOOK, _tail, "table"),
         Command("g", "\\g [FILE | |PROGRAM]", "run the statement on this line, or the last; its rows to a file or program", _RUN, _go, "file"),
         Command("gx", "\\gx", "the same, each row as lines", _RUN, _go_vertical),
