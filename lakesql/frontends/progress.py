@@ -30,7 +30,7 @@ class ProgressLine:
         self._shown = False
         self._last = 0.0
 
-    def show(self, elapsed_seconds: float, tables: Sequence[TableFacts], progress: ScanProgress | None) -> None:
+    def show(self, elapsed_seconds: float, tables: Sequence[TableFacts] | None, progress: ScanProgress | None) -> None:
         """Writes the line anew, if it is time."""
         if self._stream is None or elapsed_seconds < FIRST_SECONDS or time.monotonic() - self._last < _EACH_SECONDS:
             return
@@ -54,16 +54,16 @@ class ProgressLine:
         self._shown = False
 
 
-def progress_text(elapsed_seconds: float, tables: Sequence[TableFacts], progress: ScanProgress | None) -> str:
-    """The words of the line.
+def progress_text(elapsed_seconds: float, tables: Sequence[TableFacts] | None, progress: ScanProgress | None) -> str:
+    """The words of the line. tables: None while the statement is being planned.
 
     >>> from lakesql.result import ScanProgress
     >>> progress_text(2.0, [TableFacts("t", "delta", "3", None, 10, 4, 5, 1, 100, 40)], ScanProgress(2, 20, 3000))
     '2.0 s · 2 of 4 files · 20 B of 40 B · 1,500 rows/s · 6 skipped · about 2 s left'
     """
     parts = [f"{elapsed_seconds:.1f} s"]
-    if progress is None:
-        return " · ".join([*parts, "planning"])
+    if tables is None or progress is None:
+        return " · ".join([*parts, "planning"] if tables is None else parts)
     kept = sum(t.files_kept or 0 for t in tables)
     size = sum(t.bytes_kept or 0 for t in tables)
     skipped = sum(t.skipped_by_partition + t.skipped_by_statistics for t in tables)

@@ -25,6 +25,7 @@ from lakesql.errors import Error, InternalError, OperationalError, QueryTimeoutE
 from lakesql.frontends.completion_menu import Names
 from lakesql.frontends.completion_names import ColumnName, FunctionName, TableName, VersionName
 from lakesql.frontends.completion_scope import TableRef
+from lakesql.frontends.footer import TableFacts
 from lakesql.frontends.shell.worker import Opening, Planned, arguments, decoded, unpacked
 from lakesql.result import ScanProgress
 
@@ -251,13 +252,14 @@ class Client:
 class RemoteResult:
     """A statement that runs in the worker. `planned` waits for its plan; `batches` gives rows; errors of the statement are raised by both.
 
-    on_wait: called about ten times a second while there is nothing to do but wait. progress: the last that was heard.
+    on_wait: called about ten times a second while there is nothing to do but wait. progress: the last that was heard; tables: None until the plan is there.
     """
 
     def __init__(self, client: Client, process: _Process, text: str, timeout_seconds: float | None) -> None:
         self.on_wait: Callable[[], None] = lambda: None
         self.progress: ScanProgress | None = None
         self.started = time.monotonic()
+        self.tables: tuple[TableFacts, ...] | None = None
         self.complete = False
         self._client = client
         self._process = process

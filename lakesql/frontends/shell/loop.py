@@ -122,11 +122,11 @@ class Shell:
 
     def _run(self, text: str, output: str | None, is_endless: bool) -> None:
         result = self.client.run(text, self.state.bound(text), self.options.timeout_seconds)
-        line = ProgressLine(None if self.options.quiet else sys.stderr)
+        line = ProgressLine(None if self.options.quiet or is_endless else sys.stderr)
         started = time.monotonic()
 
         def waiting() -> None:
-            line.show(result.elapsed_seconds, getattr(result, "tables", ()), result.progress)
+            line.show(result.elapsed_seconds, result.tables, result.progress)
 
         result.on_wait, self.terminal.before_write = waiting, line.wipe
         try:

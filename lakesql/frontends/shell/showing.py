@@ -68,11 +68,11 @@ def show(result: RemoteResult, state: State, terminal: Terminal, *, output: str 
             terminal.before_write()
             result.on_wait = lambda: None  # the screen is the program's
         rows = _write_all(result, target, state)
-        return facts_of(result.tables, rows, result.elapsed_seconds, result.progress)
+        return facts_of(result.tables or (), rows, result.elapsed_seconds, result.progress)
     if is_endless:
         return _show_as_it_comes(result, state, terminal)
     kept, rows, complete = _take(result)
-    facts = facts_of(result.tables, rows, result.elapsed_seconds, result.progress, complete=complete)
+    facts = facts_of(result.tables or (), rows, result.elapsed_seconds, result.progress, complete=complete)
     state.last = Kept(result.schema, kept, facts)
     show_kept(state, terminal, is_plan=is_plan)
     return facts
@@ -153,7 +153,7 @@ def _show_as_it_comes(result: RemoteResult, state: State, terminal: Terminal) ->
         made.end()
         terminal.write(out.getvalue().decode())
         rows += batch.num_rows
-    return facts_of(result.tables, rows, result.elapsed_seconds, result.progress)
+    return facts_of(result.tables or (), rows, result.elapsed_seconds, result.progress)
 
 
 def _write_all(result: RemoteResult, target: str, state: State) -> int:

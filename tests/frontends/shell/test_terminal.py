@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from lakesql import sql
+
 JOIN = "select count(*) from range(1000000) a join range(1000000) b on a.value * 7 < b.value % 11"
 PROMPT = "lakesql>"
 
@@ -144,6 +146,24 @@ def test_progress_is_shown_and_wiped(start: Start, tmp_path: Path) -> None:
     child.expect_exact("cancelled after")
     assert (child.before or "").endswith("\r\x1b[2K")
     child.expect_exact(PROMPT)
+
+
+def test_tail_shows_new_rows_and_ends_with_ctrl_c(start: Start, tmp_path: Path) -> None:
+    """Statement 26."""
+    if sql.parse("TAIL t").kind is sql.Kind.OTHER:
+        pytest.skip("there is no TAIL statement: \\tail says so")
+    table = tmp_path / "lake" / "t"
+    write_deltalake(table, pa.table({"a": [1]}))
+    child = start(str(tmp_path / "lake"))
+    child.send("\\tail t\r")
+    time.sleep(2)
+    write_deltalake(table, pa.table({"a": [770077]}), mode="append")
+    child.expect_exact(" 770077 ")
+    child.sendintr()
+    child.expect_exact("cancelled after")
+    child.expect_exact(PROMPT)
+    child.send("select 42;\r")
+    child.expect(r"│ +42 │")
 
 
 def test_progress_of_the_command_line(tmp_path: Path) -> None:
