@@ -291,6 +291,17 @@ class WithoutKeys:
 
 
 @dataclass(frozen=True)
+class WithKeys:
+    """The input's rows that equal a row of `keys` in all columns `on`, compared as in WithoutKeys; keys may repeat. Source: what a commit may have changed in a
+    table whose rows are merged by key.
+    """
+
+    input: Relation
+    keys: Relation
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Run:
     """One sorted run of a merge: its rows, and its place in age (a higher number is newer)."""
 
@@ -451,6 +462,7 @@ Relation = (
     | WithoutPositions
     | AtPositions
     | WithoutKeys
+    | WithKeys
     | LatestByKey
     | MergeByKey
     | Beside

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from datafusion import DataFrame, Expr, SessionContext, col, lit, udf
 from datafusion import functions as f
 
-from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, without_keys, without_positions
+from lakesql.engines.datafusion.merge import latest_by_key, unfiltered, with_keys, without_keys, without_positions
 from lakesql.engines.datafusion.merge_rules import beside, mapped, merge_by_key
 from lakesql.engines.datafusion.plan import Scans
 from lakesql.engines.datafusion.row_changes import row_changes
@@ -58,6 +58,7 @@ from lakesql.relation import (
     Sum,
     Union,
     Value,
+    WithKeys,
     WithoutKeys,
     WithoutPositions,
     default_of,
@@ -141,6 +142,8 @@ class Lowering:
                 return row_changes(self._context, relation, self.frame(relation.input))
             case WithoutKeys():
                 return without_keys(self._context, relation, self.frame)
+            case WithKeys():
+                return with_keys(self._context, relation, self.frame)
             case LatestByKey():
                 return latest_by_key(self._context, relation, self.frame)
             case MergeByKey():

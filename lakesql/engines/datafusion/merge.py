@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 from datafusion import DataFrame, SessionContext
 
-from lakesql.relation import LatestByKey, Relation, WithoutKeys
+from lakesql.relation import LatestByKey, Relation, WithKeys, WithoutKeys
 
 _AGE = "__lakesql_age"
 _RANK = "__lakesql_rank"
@@ -33,6 +33,13 @@ def without_keys(context: SessionContext, node: WithoutKeys, lower: Callable[[Re
         row, delete = node.newer
         matches.append(f"__d.{quoted(delete)} > __i.{quoted(row)}")
     return anti_join(context, rows, deletes, matches)
+
+
+def with_keys(context: SessionContext, node: WithKeys, lower: Callable[[Relation], DataFrame]) -> DataFrame:
+    """See relation.WithKeys. The keys stand on the left, where a hash join builds its table."""
+    rows, keys = lower(node.input), lower(node.keys)
+    condition = same_key("__k", "__i", node.on, rows.schema())
+    return over(context, f"SELECT __i.* FROM {{keys}} AS __k RIGHT SEMI JOIN {{rows}} AS __i ON {condition}", {"rows": rows, "keys": keys})
 
 
 def without_positions(context: SessionContext, rows: DataFrame, deletes: DataFrame, on: Mapping[str, str]) -> DataFrame:

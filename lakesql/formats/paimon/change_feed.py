@@ -47,13 +47,15 @@ from lakesql.formats.paimon.snapshot import PaimonSnapshot, View
 from lakesql.formats.paimon.snapshots import SnapshotFile
 from lakesql.predicate import Predicate, columns_of
 from lakesql.pruning import Bounds, TableBounds, prune
-from lakesql.relation import Batches, Col, Mapped, Project, Relation, Union, Value
+from lakesql.relation import Batches, Col, Mapped, Project, Relation, Union, Value, WithKeys
 from lakesql.table import FileSet, ScanReport, ScanRequest
 
 BY_COMPACTION = ("lookup", "full-compaction")
 """Changelog producers that leave it to compactions."""
 
 _RECORDED = "recorded"
+_FEW = 4
+"""Keys of changed files are looked at by themselves where these have at most one of so many rows."""
 _WORDS = pa.array([INSERT, PREIMAGE, POSTIMAGE, DELETE])
 _PLAIN_WORDS = pa.array([INSERT, DELETE, INSERT, DELETE])
 
@@ -61,7 +63,7 @@ _PLAIN_WORDS = pa.array([INSERT, DELETE, INSERT, DELETE])
 @dataclass(frozen=True, eq=False)
 class _Side:
     """Files of one state whose rows came or went, or files of a changelog. word: what their rows are; files: those that are kept;
-    changed: how many there were.
+    changed: how many there were. keys: relation of the only keys that may have changed, None where they are not looked at by themselves.
     """
 
     commit: SnapshotFile
@@ -69,6 +71,7 @@ class _Side:
     word: str
     files: FileSet
     changed: int
+    keys: Relation | None = None
 
 
 @dataclass(frozen=True)
@@ -263,10 +266,11 @@ class PaimonChanges:
             shared = {*self._identity, *(after.table_schema.partition_keys if not self._identity else ())}
             told = request.predicates if not self._identity else tuple(p for p in request.predicates if {path[0] for path in columns_of(p)} <= shared)
             request = replace(request, predicates=told)
+        keys = _keys(after, found, request)
         sides = []
         for snapshot, moved, word in ((before, found.gone, DELETE), (after, found.come, INSERT)):
             if snapshot is not None and len(moved):
-                sides.append(_Side(commit, snapshot, word, chosen(snapshot, moved, request), len(moved)))
+                sides.append(_Side(commit, snapshot, word, chosen(snapshot, moved, request), len(moved), keys))
         return sides, found.metadata_files
 
     def _rows(self, side: _Side, names: Sequence[str]) -> Relation:
@@ -274,13 +278,42 @@ class PaimonChanges:
         told = {COMMIT_VERSION: side.commit.id, COMMIT_TIMESTAMP: side.commit.time_ms * 1000}
         values = [Value(pa.scalar(told[f.name], f.type)) for f in COLUMNS if f.name in told]
         if side.word != _RECORDED:
-            rows = side.snapshot.relate(side.files, names)
+            rows = _of_keys(side, names)
             word: Value | Mapped = Value(pa.scalar(side.word))
         else:
             wanted = Wanted(tuple(n for n in names if n != ROW_ID), keyed=True, kinds=True, retracts=True)
             rows = Reader(side.snapshot.source, wanted.columns).rows(side.files.files, side.files.constants, wanted)
             word = Mapped(Col(KIND), _plain_words if self._request.updates is False else _words, pa.string())
         return Project(rows, (*names, *COLUMNS.names), (*(Col(n) for n in names), word, *values))
+
+
+def _keys(snapshot: PaimonSnapshot, found: Differing, request: ScanRequest) -> Relation | None:
+    """The keys of the files that differ, where what they are merged with has many more rows."""
+    if found.changed is None or not len(found.gone) or not len(found.come):
+        return None
+    rows, all_rows = (sum(f.numbers("_ROW_COUNT").sum() for f in files) for files in ((found.changed,), (found.gone, found.come)))
+    if rows * _FEW > all_rows:
+        return None
+    schema = snapshot.table_schema
+    names = _key_names(snapshot)
+    told = tuple(p for p in request.predicates if {path[0] for path in columns_of(p)} <= set(schema.primary_keys))
+    files = chosen_records(snapshot.source, found.changed, replace(request, predicates=told))
+    return Reader(snapshot.source, names).rows(files.files, files.constants, Wanted(names, retracts=True))
+
+
+def _key_names(snapshot: PaimonSnapshot) -> tuple[str, ...]:
+    """What tells a row that is merged from all others of the table, but for its bucket."""
+    schema = snapshot.table_schema
+    return (*schema.partition_keys, *(f.name for f in schema.trimmed_primary_key if f.name not in schema.partition_keys))
+
+
+def _of_keys(side: _Side, names: Sequence[str]) -> Relation:
+    """The rows of a state's files, of keys that may have changed."""
+    if side.keys is None:
+        return side.snapshot.relate(side.files, names)
+    on = _key_names(side.snapshot)
+    every = tuple(dict.fromkeys((*names, *on)))
+    return WithKeys(side.snapshot.relate(side.files, every), side.keys, on)
 
 
 def producer_of(schemas: SchemaSet, commit: SnapshotFile) -> str:

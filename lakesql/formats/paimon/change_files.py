@@ -28,11 +28,15 @@ from lakesql.table import Drop, FileSet, ScanReport, ScanRequest
 
 @dataclass(frozen=True, eq=False)
 class Differing:
-    """The files that matter of either state, and how many metadata files were read to know them. Where nothing went, or nothing came, the other is empty."""
+    """The files that matter of either state, and how many metadata files were read to know them. Where nothing went, or nothing came, the other is empty.
+
+    changed: where rows are merged, the files that only one of the states has: no other key than theirs has other rows in the two.
+    """
 
     gone: Selection
     come: Selection
     metadata_files: int
+    changed: Selection | None = None
 
 
 NOTHING = Selection(())
@@ -66,12 +70,13 @@ def differing(before: PaimonSnapshot | None, after: PaimonSnapshot) -> Differing
     gone, come = ~are_in(left, right), ~are_in(right, left)
     if not gone.any() and not come.any():
         return Differing(NOTHING, NOTHING, old.lists + new.lists)
+    changed = Selection((*old.files.narrow(gone).parts, *new.files.narrow(come).parts)) if after.source.merges else None
     units = _units(after, old.files, new.files)
     if units is not None:
         touched = np.zeros(int(units.max(initial=-1)) + 1, bool)
         touched[units[np.concatenate([gone, come])]] = True
         gone, come = touched[units[: len(gone)]], touched[units[len(gone) :]]
-    return Differing(old.files.narrow(gone), new.files.narrow(come), old.lists + new.lists)
+    return Differing(old.files.narrow(gone), new.files.narrow(come), old.lists + new.lists, changed)
 
 
 def recorded(source: Source, manifest_list: str) -> Differing:

@@ -208,3 +208,15 @@ def test_pairs_need_an_identity(tmp_path: Path) -> None:
     table.commit([table.write([{"k": 1, "v": "x"}])])
     with pytest.raises(SqlError, match="neither a primary key nor row ids"):
         rows_of(tmp_path, "SELECT * FROM t CHANGES FROM VERSION 1 WITH (updates = true)")
+
+
+def test_few_changed_keys_of_many_rows(tmp_path: Path) -> None:
+    """The rows that a small file is merged with are compared for its keys alone."""
+    table = TableMaker(tmp_path, {**COLUMNS, "p": "INT"}, ("k", "p"), ("p",), {"bucket": "1"})
+    table.commit([table.write([{"k": k, "v": "x", "p": p} for k in range(100)], level=5) for p in (1, 2)])
+    table.commit([table.write([{"k": 50, "v": "y", "p": 1}, {"k": 99, "v": "x", "p": 1}, {"k": 7, "v": None, "p": 1}], kinds=[AFTER, AFTER, DELETE])])
+    wanted = [(7, "x", 1, "delete"), (50, "x", 1, "update_preimage"), (50, "y", 1, "update_postimage")]
+    assert told(tmp_path, "SELECT k, v, p, _change_type FROM t CHANGES FROM VERSION 2") == sorted(wanted, key=repr)
+    assert told(tmp_path, "SELECT _change_type FROM t CHANGES FROM VERSION 2 WHERE k = 7") == [("delete",)]
+    assert told(tmp_path, "SELECT count(*) FROM t CHANGES FROM VERSION 2 WHERE p = 2") == [(0,)]
+    assert told(tmp_path, "SELECT v FROM t CHANGES FROM VERSION 2 WITH (mode = 'upserts')") == [("y",)]
