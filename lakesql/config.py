@@ -46,6 +46,8 @@
     [reader]
     metadata_cache = "256MB"
     metadata_file_limit = "2GB"
+    metadata_folder = "/var/cache/lakesql"
+    metadata_folder_size = "1GB"
 
     [reader.delta]                          # options for all tables of a format
     key = "value"
@@ -108,6 +110,8 @@ KEYS: dict[str, str] = {
     "session.poll_interval": "seconds between looks for new commits, in TAIL; default 1",
     "reader.metadata_cache": 'memory for metadata files that never change; default "256MB"',
     "reader.metadata_file_limit": 'no metadata file above this size is read; default "2GB"',
+    "reader.metadata_folder": "a local folder for metadata files of object stores that never change, kept from one run to the next; default: none",
+    "reader.metadata_folder_size": 'how much is kept there; default "1GB"',
     "reader.FORMAT.KEY": "an option for every table of a format",
     "connections.NAME.target": 'what `lakesql NAME` and `\\c NAME` open; `NAME = "target"` says the same',
     "connections.NAME.as_of": "a version or time that its tables are read at",
@@ -183,10 +187,14 @@ class SessionConfig:
 
 @dataclass(frozen=True)
 class ReaderConfig:
-    """Reading metadata. formats: options for all tables of a format, by its name."""
+    """Reading metadata. metadata_folder: where files that never change are kept, None for nowhere; formats: options for all tables of a format, by its
+    name.
+    """
 
     metadata_cache_bytes: int = 256 << 20
     metadata_file_limit_bytes: int = DEFAULT_FILE_LIMIT_BYTES
+    metadata_folder: str | None = None
+    metadata_folder_bytes: int = 1 << 30
     formats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -413,10 +421,19 @@ def _consumers(section: Section) -> str | None:
 def _reader(section: Section) -> ReaderConfig:
     default = ReaderConfig()
     cache, limit = section.size("metadata_cache"), section.size("metadata_file_limit")
+    folder, folder_size = section.location("metadata_folder"), section.size("metadata_folder_size")
+    if folder is not None and not is_local(folder):
+        raise section.error(f'metadata_folder must be a local folder, not "{folder}"', "metadata_folder")
     formats = {name: section.section(name).texts() for name in FORMAT_NAMES if name in section.values}
     section.known.update(FORMAT_NAMES)
     section.finish()
-    return ReaderConfig(default.metadata_cache_bytes if cache is None else cache, default.metadata_file_limit_bytes if limit is None else limit, formats)
+    return ReaderConfig(
+        default.metadata_cache_bytes if cache is None else cache,
+        default.metadata_file_limit_bytes if limit is None else limit,
+        folder,
+        default.metadata_folder_bytes if folder_size is None else folder_size,
+        formats,
+    )
 
 
 def _shell(section: Section) -> Mapping[str, str]:

@@ -78,6 +78,23 @@ def read_immutable(storage: Storage, path: str, entry: Entry | None = None) -> b
     return storage.read_immutable(path, entry) if isinstance(storage, CachedStorage) else storage.read(path)
 
 
+def read_kept(storage: Storage, path: str) -> bytes:
+    """The whole file, of which the caller keeps what it decodes of it: as `read_immutable`, but kept on disk alone where `storage` does so."""
+    return storage.read_kept(path) if isinstance(storage, CachedStorage) else storage.read(path)
+
+
+class Shelf(Protocol):
+    """Where files that never change are kept from one process to the next (`disk_cache.py`). entry: as for `read_immutable`."""
+
+    def get(self, path: str, entry: Entry | None = None) -> bytes | None:
+        """The file's content, None where it is not kept."""
+        ...
+
+    def put(self, path: str, entry: Entry | None, content: bytes) -> None:
+        """Keeps the content, if there is room."""
+        ...
+
+
 class LocalStorage:
     """Files on local disks. Symbolic links are followed; hidden files are listed; what is no regular file (pipes, devices) is never read.
 
@@ -220,11 +237,13 @@ class MemoryStorage:
 class CachedStorage:
     """Another storage, with the latest-used immutable files kept in memory: at most `limit_bytes` of them, none above a quarter of that. Thread-safe.
 
-    Only `read_immutable` (call it through the function of that name) reads from or fills the cache; everything else goes to `inner` each time.
+    Only `read_immutable` and `read_kept` (call them through the functions of those names) read from or fill the cache and the shelf, which may keep files on
+    disk; everything else goes to `inner` each time.
     """
 
-    def __init__(self, inner: Storage, limit_bytes: int = 256 << 20) -> None:
+    def __init__(self, inner: Storage, limit_bytes: int = 256 << 20, shelf: Shelf | None = None) -> None:
         self.inner = inner
+        self._shelf = shelf
         self.limit_bytes = limit_bytes
         self._files: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._size_bytes = 0
@@ -238,9 +257,20 @@ class CachedStorage:
             if content is not None:
                 self._files.move_to_end(key)
                 return content
-        content = self.inner.read(path)
+        content = self.read_kept(path, entry)
         if len(content) <= self.limit_bytes // 4 and (entry is None or len(content) == entry.size_bytes):
             self._keep(key, content)
+        return content
+
+    def read_kept(self, path: str, entry: Entry | None = None) -> bytes:
+        """The whole file, from the shelf if it was read before; see the function of this name."""
+        if self._shelf is None:
+            return self.inner.read(path)
+        content = self._shelf.get(path, entry)
+        if content is None:
+            content = self.inner.read(path)
+            if entry is None or len(content) == entry.size_bytes:
+                self._shelf.put(path, entry, content)
         return content
 
     def list(self, folder: str, *, start_after: str | None = None) -> Iterator[Entry]:

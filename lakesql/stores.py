@@ -120,6 +120,15 @@ class Stores:
             loan = self._loan(at)
         return EngineStore(at.kind, at.store, at.bucket, self._options(at)) if loan is None else EngineStore(at.kind, loan.url, at.bucket, loan.options)
 
+    def identity(self, path: str) -> str | None:
+        """A text that tells a file of an object store from those of every other, also where another endpoint has a bucket of that name; without credentials,
+        which may change. None for local files.
+        """
+        store = self.engine_store(path)
+        if store is None:
+            return None
+        return "\n".join([path, *sorted(f"{name}={value}" for name, value in store.options.items() if name not in CREDENTIALS)])
+
     def engine_root(self, path: str) -> str:
         """The url of `engine_store(path)`, without its options; "" for local files."""
         at = place(path)

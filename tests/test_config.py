@@ -43,7 +43,7 @@ def test_the_example_in_the_documentation_means_what_it_says() -> None:
     assert [(s.url, dict(s.options)) for s in read.storage] == [("s3://bucket", {"secret_access_key": "env:BUCKET_SECRET"})]
     assert read.engine == EngineConfig("datafusion", 4 << 30, 8, 8192, 60.0, False)
     assert read.session == SessionConfig("UTC", "2026-01-01T00:00:00Z", "lake", "shop", "/etc/lake/state/consumers.db", 1.0)
-    assert read.reader == ReaderConfig(256 << 20, 2 << 30, {"delta": {"key": "value"}})
+    assert read.reader == ReaderConfig(256 << 20, 2 << 30, "/var/cache/lakesql", 1 << 30, {"delta": {"key": "value"}})
     assert read.source == FILE
 
 
@@ -83,7 +83,7 @@ def test_every_known_key_is_documented() -> None:
     fields = {
         "engine": {"name", "memory_limit", "target_partitions", "batch_size", "timeout", "allow_write"},
         "session": {"time_zone", "as_of", "catalog", "schema", "consumers", "poll_interval"},
-        "reader": {"metadata_cache", "metadata_file_limit", *TITLES},
+        "reader": {"metadata_cache", "metadata_file_limit", "metadata_folder", "metadata_folder_size", *TITLES},
         "catalogs.lake": {"type", "path", "schema", "format", "tables"},
         "tables.t": {"path", "format", "options"},
     }

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lakesql.errors import MetadataError, UnsupportedFeatureError
 from lakesql.location import is_local
-from lakesql.storage import Storage, missing
+from lakesql.storage import Storage, missing, read_kept
 
 MAGIC = b"Obj\x01"
 CODECS = ("null", "deflate", "snappy", "zstandard", "bzip2", "xz")
@@ -59,9 +59,11 @@ class Header:
 
 
 class Content:
-    """A file's bytes: local files are read piece by piece, others are fetched whole, since every read of those is a request."""
+    """A file's bytes: local files are read piece by piece, others are fetched whole, since every read of those is a request. immutable: as `decode.read` has
+    it.
+    """
 
-    def __init__(self, storage: Storage, path: str) -> None:
+    def __init__(self, storage: Storage, path: str, immutable: bool = False) -> None:
         self.path = path
         self._file: pa.NativeFile | None = None
         self._bytes = b""
@@ -72,7 +74,7 @@ class Content:
             self.size_bytes = size
             self._file = storage.open(path)
         else:
-            self._bytes = storage.read(path)
+            self._bytes = read_kept(storage, path) if immutable else storage.read(path)
             self.size_bytes = len(self._bytes)
 
     def __enter__(self) -> Content:

@@ -60,13 +60,14 @@ def count(storage: Storage, path: str) -> int:
         return row_count(content, header_of(content))
 
 
-def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME) -> pa.Table:
-    """The wanted columns of every record, in the order of the file; a field the file lacks is null.
+def read(storage: Storage, path: str, wanted: Wanted, match: Match = Match.NAME, *, immutable: bool = False) -> pa.Table:
+    """The wanted columns of every record, in the order of the file; a field the file lacks is null. immutable: it is metadata under a name of its own that is
+    never rewritten, and may be kept on disk.
 
     Types may be wider than the file's, or other units; timestamps are taken as UTC or as local time, as the wanted type says. Raises MetadataError for a file
     that is no sound Avro container or does not fit, MissingFileError for one that is gone, UnsupportedFeatureError for a codec that is not read.
     """
-    with Content(storage, path) as content:
+    with Content(storage, path, immutable) as content:
         header = header_of(content)
         rows = row_count(content, header)
         schema = wanted(header) if callable(wanted) else wanted

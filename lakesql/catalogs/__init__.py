@@ -335,4 +335,9 @@ def _catalog(config: CatalogConfig, storage: Storage) -> Catalog:
 def _storage(config: Config) -> Storage:
     """One storage for all of a session's tables, whatever store their paths are in."""
     stores = Stores(config.storage, config.reader.metadata_file_limit_bytes)
-    return CachedStorage(stores, config.reader.metadata_cache_bytes)
+    reader = config.reader
+    if reader.metadata_folder is None:
+        return CachedStorage(stores, reader.metadata_cache_bytes)
+    from lakesql.disk_cache import DiskCache  # seldom asked for
+
+    return CachedStorage(stores, reader.metadata_cache_bytes, DiskCache(reader.metadata_folder, reader.metadata_folder_bytes, stores.identity))

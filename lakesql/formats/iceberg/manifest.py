@@ -193,7 +193,7 @@ class Manifests:
             return _schema(tuple(entry), tuple(data_file), partition)
 
         try:
-            table = avro.read(self._storage, file.path, wanted, avro.Match.ID)
+            table = avro.read(self._storage, file.path, wanted, avro.Match.ID, immutable=True)
         except MissingFileError as error:
             raise MissingFileError(
                 f'a manifest of the snapshot is missing: there is no file "{file.path}"', path=file.path, hint="it was deleted or not copied with the table"

@@ -92,7 +92,7 @@ def read_manifests(storage: Storage, places: Places, snapshot: SnapshotInfo, met
         return _inline(storage, places, snapshot, metadata_path)
     path = places.resolve(snapshot.manifest_list)
     try:
-        table = avro.read(storage, path, SCHEMA, avro.Match.ID)
+        table = avro.read(storage, path, SCHEMA, avro.Match.ID, immutable=True)
     except MissingFileError as error:
         raise MissingFileError(
             f'the manifest list of snapshot {snapshot.id} is gone: there is no file "{path}"',

@@ -85,3 +85,22 @@ def test_files_in_two_buckets_and_on_disk(client: Any, tmp_path: Path) -> None:
         assert connection.execute("SELECT id FROM t VERSION AS OF 101 ORDER BY id").fetchall() == [(0,), (1,), (10,), (11,), (20,), (21,)]
         paths = connection.execute("SELECT _file, id FROM t ORDER BY id").fetchall()
         assert [(p, i) for p, i in paths] == [(f"{place}/{n}.parquet", 10 * n + 1) for n, place in enumerate(places)]
+
+
+def test_manifests_are_kept_in_a_folder(client: Any, tmp_path: Path) -> None:
+    """From one session to the next; the table's metadata is asked for each time, and data files are read from the store."""
+    maker = TableMaker(tmp_path / "t", [("id", "long")], location="s3://lake/shop/kept")
+    maker.commit([maker.data_file({"id": [1, 2]})])
+    for file in (tmp_path / "t").rglob("*"):
+        if file.is_file():
+            client.put_object(Bucket="lake", Key=f"shop/kept/{file.relative_to(tmp_path / 't')}", Body=file.read_bytes())
+    options = f'endpoint = "{client.meta.endpoint_url}"\nregion = "us-east-1"\naccess_key_id = "{KEY}"\nsecret_access_key = "{SECRET}"\n'
+    text = f'[reader]\nmetadata_folder = "kept"\nmetadata_folder_size = "1MB"\n[storage."s3://lake"]\n{options}'
+    config = parse(text, str(tmp_path / "lakesql.toml"))
+    for _ in range(2):
+        with lakesql.connect(tables={"t": "s3://lake/shop/kept"}, config=config) as connection:
+            assert connection.execute("SELECT id FROM t ORDER BY id").fetchall() == [(1,), (2,)]
+        assert len(list((tmp_path / "kept").iterdir())) == 2  # the manifest list and the manifest
+        for listed in client.list_objects_v2(Bucket="lake", Prefix="shop/kept/metadata/")["Contents"]:
+            if listed["Key"].endswith(".avro"):
+                client.delete_object(Bucket="lake", Key=listed["Key"])
