@@ -142,6 +142,23 @@ def test_programs_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, f"docs/{name}.md", "exec"), names)
 
 
+def test_every_statement_and_clause_has_an_example() -> None:
+    from lakesql.sql import Kind, clauses, parse_script
+
+    kinds, spelled = set(), set()
+    for example in examples():
+        for statement in parse_script(example.values[1]):
+            kinds.add(statement.kind)
+            for mention in statement.mentions:
+                if mention.at is not None and mention.at.span is not None:
+                    written = mention.at.span.of(statement.text).upper()
+                    spelled |= set(re.findall(r"\w+", written)) | ({"@"} if written.startswith("@") else set()) | ({"FOR"} & {written[:3]})
+                spelled |= {"CHANGES"} if mention.changes is not None else set()
+                spelled |= {"OPTIONS"} if mention.options else set()
+    assert set(Kind) - kinds == {Kind.OTHER}
+    assert {*clauses.VERSION_WORDS, *clauses.TIME_WORDS, "FOR", "AT", "@", "CHANGES", "OPTIONS"} - spelled == set()
+
+
 def test_there_are_examples() -> None:
     assert len(list(examples())) >= 8
 
