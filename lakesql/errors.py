@@ -9,6 +9,7 @@
         │   ├── SqlError                the SQL text: line, column, marked fragment
         │   │   ├── UnknownTableError
         │   │   ├── UnknownColumnError
+        │   │   ├── UnknownFunctionError
         │   │   └── ParameterError
         │   ├── NotATableError          a place that holds no table we know
         │   ├── AmbiguousTableError     a place that holds tables of two formats
@@ -52,10 +53,14 @@ class Warning(Exception):
 class Error(Exception):
     """The root of every error lakesql raises; PEP 249.
 
-    sqlstate: five characters, as SQL:2023 and PostgreSQL assign them. hint: what the reader can do, or None.
+    sqlstate: five characters, as SQL:2023 and PostgreSQL assign them. hint: what the reader can do, or None. query: what was executed, None where nothing
+    was; position: the character of it, from 0, at which the fault begins, None where that is not known; candidates: names that there are instead.
     """
 
     sqlstate = "HY000"
+    query: str | None = None
+    position: int | None = None
+    candidates: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -91,8 +96,9 @@ class ProgrammingError(DatabaseError):
 class SqlError(ProgrammingError):
     """The SQL text is wrong.
 
-    line and column count from 1 and point at the first character at fault, None where the place is not known; `sql` is the text as given. Until the place is
-    known, engine_position is the line and column an engine gave for its own text, and name the name at fault, where there is one.
+    line and column count from 1 and point at the first character at fault, None where the place is not known; `sql` is the text as given, length the number of
+    characters at fault. Until the place is known, engine_position is the line and column an engine gave for its own text, and name the name at fault, where
+    there is one.
     """
 
     sqlstate = "42601"
@@ -112,25 +118,25 @@ class SqlError(ProgrammingError):
         self.sql = sql
         self.position = position
         self.candidates = tuple(candidates)
+        self.length = max(1, length)
         self.line: int | None = None
         self.column: int | None = None
         if sql is not None and position is not None:
             before = sql[:position]
             self.line = before.count("\n") + 1
             self.column = position - (before.rfind("\n") + 1) + 1
-        self._length = max(1, length)
         super().__init__(message, hint=hint)
 
     def move_to(self, sql: str, start: int) -> None:
         """Places the error in a longer text, which holds its own from the character `start` on. One without a place stays without."""
         if self.position is not None:
-            SqlError.__init__(self, self.message, sql=sql, position=start + self.position, length=self._length, hint=self.hint, candidates=self.candidates)
+            SqlError.__init__(self, self.message, sql=sql, position=start + self.position, length=self.length, hint=self.hint, candidates=self.candidates)
 
     def __str__(self) -> str:
         parts = [self.message]
         if self.sql is not None and self.line is not None and self.column is not None:
             text = self.sql.split("\n")[self.line - 1].replace("\t", " ")
-            marks = "^" * max(1, min(self._length, len(text) - self.column + 1))
+            marks = "^" * max(1, min(self.length, len(text) - self.column + 1))
             lead = f"LINE {self.line}: "
             parts += [f"{lead}{text}", " " * (len(lead) + self.column - 1) + marks]
         if self.hint is not None:
@@ -148,6 +154,12 @@ class UnknownColumnError(SqlError):
     """No table of the statement has the column."""
 
     sqlstate = "42703"
+
+
+class UnknownFunctionError(SqlError):
+    """No function is called so."""
+
+    sqlstate = "42883"
 
 
 class ParameterError(SqlError):

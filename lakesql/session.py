@@ -383,19 +383,11 @@ class Ready:
 
 @contextmanager
 def _placed(statement: sql.Statement, rendered: sql.Rendered) -> Iterator[None]:
-    """Gives the engine's complaints their place in the user's text: the parser's own line and column, or where the name stands that is unknown."""
+    """Gives the engine's complaints their place in the user's text: the parser's own line and column, or where what they name stands."""
     try:
         yield
-    except SqlError as error:
-        if error.sql is None:
-            span = None
-            if error.engine_position is not None:
-                position = sql.source_position(rendered, *error.engine_position)
-                span = None if position is None else sql.Span(position, position + 1)
-            elif error.name:
-                span = sql.locate(statement, error.name)
-            if span is not None:
-                sql.place(error, statement, span)
+    except Error as error:
+        sql.place_engines(error, statement, rendered)
         raise
 
 

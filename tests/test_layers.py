@@ -95,12 +95,12 @@ WRAPPED_BY = {
     "obstore": {"object_storage.py"},
     "pyiceberg": {"catalogs/pyiceberg_catalogs.py"},
     "requests": {"catalogs/pyiceberg_catalogs.py"},
-    "sqlalchemy": {"catalogs/pyiceberg_catalogs.py"},
+    "sqlalchemy": {"catalogs/pyiceberg_catalogs.py", "frontends/sqlalchemy.py"},
     "pyroaring": {"formats/delta", "formats/iceberg", "formats/paimon", "engines/merge_functions.py"},
     "prompt_toolkit": {"frontends/shell"},
     "IPython": {"frontends/magics"},
     "traitlets": {"frontends/magics"},
-    "polars": {"frontends/magics/results.py"},
+    "polars": {"frontends"},
 }
 """Where a heavy library may be imported."""
 

@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakesql.errors import InterfaceError, NotSupportedError, ProgrammingError
+from lakesql.errors import InterfaceError, NotSupportedError, ProgrammingError, QueryCancelledError
 from lakesql.frontends.seam import mapped
+from lakesql.frontends.statements import Parameters, statements_of
 from lakesql.frontends.typecodes import ColumnDescription, describe
 from lakesql.frontends.values import python_rows
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
     from lakesql.frontends.dbapi import Connection
     from lakesql.result import PinnedSnapshot, Result, ScanStats
     from lakesql.session import Session
-
-Parameters = Sequence[Any] | Mapping[str, Any]
 
 _ROWS_AT_A_TIME = 4096
 """Rows made into Python objects in one go: few enough that fetchone stays cheap on huge batches."""
@@ -33,20 +36,48 @@ class Cursor:
         self.arraysize = 1
         self._session = session
         self._closed = False
+        self._cancelled = False
         self._next_row = 0
         self._no_result()
 
     # Executing -----------------------------------------------------------------------------------------------------------------------------------
 
     def execute(self, operation: str, parameters: Parameters | None = None) -> Cursor:
-        """Executes one statement and returns the cursor itself. Rows of the statement before are dropped."""
+        """Executes the statements of a text and returns the cursor itself. Rows of the statement before are dropped.
+
+        The rows are those of the first statement; `nextset` goes on to the next. All are planned here, so what is wrong with any of them is said here.
+        """
         self._check_open()
         if not isinstance(operation, str):
             raise ProgrammingError(f"a statement is a str, not {type(operation).__name__}")
         self._drop_result()
-        with mapped():
-            self._take(self._session.execute(operation, parameters))
+        self._cancelled = False
+        results: deque[Result] = deque()
+        try:
+            with mapped(operation):
+                for text, values in statements_of(operation, parameters):
+                    results.append(self._session.execute(text, values))
+                    if self._cancelled:
+                        raise QueryCancelledError("the statement was cancelled")
+        except BaseException:
+            for result in results:
+                result.close()
+            raise
+        self._take(results.popleft(), results, operation)
         return self
+
+    def nextset(self) -> bool | None:
+        """Goes on to the rows of the next statement of the text, dropping what is left of this one's: True, or None where there is none."""
+        self._check_open()
+        if self._result is None:
+            raise ProgrammingError("nothing has been executed")
+        query, following = self._query, self._following.copy()
+        self._following.clear()
+        self._drop_result()
+        if not following:
+            return None
+        self._take(following.popleft(), following, query)
+        return True
 
     def executemany(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> Cursor:
         """Executes a statement once for each of the parameters.
@@ -63,10 +94,13 @@ class Cursor:
     def cancel(self) -> None:
         """Stops the statement whose rows are being taken; the call that takes them raises QueryCancelledError. From any thread."""
         self._check_open()
-        result = self._result
-        if result is not None:
-            with mapped():
-                result.close()
+        self._cancelled = True
+        for result in (self._result, *self._following):
+            if result is not None:
+                with mapped():
+                    result.close()
+
+    interrupt = adbc_cancel = cancel
 
     # Fetching ------------------------------------------------------------------------------------------------------------------------------------
 
@@ -109,6 +143,23 @@ class Cursor:
     def fetch_record_batch(self) -> pa.RecordBatchReader:
         """The rows that are left, as a pyarrow reader that streams them."""
         return pa.RecordBatchReader.from_batches(self._check_result().schema, self._arrow_batches())
+
+    fetch_arrow = to_arrow_table = fetch_arrow_table
+    to_arrow_reader = fetch_record_batch
+
+    def fetch_df(self) -> pd.DataFrame:
+        """All rows that are left, as a pandas DataFrame; needs pandas."""
+        with mapped():
+            return self.fetch_arrow_table().to_pandas()
+
+    def fetch_polars(self) -> pl.DataFrame:
+        """All rows that are left, as a polars DataFrame; needs polars."""
+        import polars as pl  # only who asks for it needs it
+
+        with mapped():
+            frame = pl.from_arrow(self.fetch_arrow_table())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.fetch_record_batch().__arrow_c_stream__(requested_schema)
@@ -157,6 +208,16 @@ class Cursor:
 
     # The rest of PEP 249 -------------------------------------------------------------------------------------------------------------------------
 
+    def adbc_ingest(self, *_: Any, **__: Any) -> int:
+        """Raises NotSupportedError: ADBC's way to write a table."""
+        raise NotSupportedError("lakesql only reads: it ingests nothing")
+
+    def adbc_execute_schema(self, operation: str, parameters: Parameters | None = None) -> pa.Schema:
+        """The schema of a statement's rows. It is planned, and none of its rows are read."""
+        schema = self.execute(operation, parameters)._check_result().schema
+        self._drop_result()
+        return schema
+
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
         """Does nothing, as PEP 249 allows."""
         self._check_open()
@@ -186,6 +247,8 @@ class Cursor:
 
     def _no_result(self) -> None:
         self._result: Result | None = None
+        self._query: str | None = None
+        self._following: deque[Result] = deque()
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._description: list[ColumnDescription] | None = None
         self._pending = pa.RecordBatch.from_arrays([], [])  # rows of the current batch that are not yet Python objects
@@ -196,21 +259,22 @@ class Cursor:
         self._drained = False
 
     def _drop_result(self) -> None:
-        result = self._result
+        dropped = (self._result, *self._following)
         self._no_result()
-        if result is not None:
-            with mapped():
-                result.close()
+        for result in dropped:
+            if result is not None:
+                with mapped():
+                    result.close()
 
-    def _take(self, result: Result) -> None:
-        self._result = result
+    def _take(self, result: Result, following: deque[Result], query: str | None) -> None:
+        self._result, self._following, self._query = result, following, query
         if result.returns_rows:
             self._description = describe(result.schema)
             self._batches = iter(result)
 
     def _next_batch(self) -> bool:
         """Whether there is a further batch with rows, now in _pending."""
-        with mapped():
+        with mapped(self._query):
             for batch in self._batches:
                 if batch.num_rows:
                     self._pending = batch

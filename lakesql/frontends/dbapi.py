@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING
 
 from lakesql import errors
 from lakesql.errors import InterfaceError, NotSupportedError
-from lakesql.frontends.cursor import Cursor, Parameters
+from lakesql.frontends.cursor import Cursor
 from lakesql.frontends.seam import mapped
+from lakesql.frontends.statements import Parameters
 from lakesql.session import Session
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Connection:
         """Stops every statement of the connection that runs now, which then raises QueryCancelledError; from any thread."""
         with mapped():
             self.session.cancel()
+
+    interrupt = adbc_cancel = cancel
 
     def close(self) -> None:
         """Closes the connection and its cursors."""

@@ -8,6 +8,7 @@ DataFusion judges the grammar. Here only what lakesql must know is read: where t
 opens a table.
 """
 
+from lakesql.sql.blame import blamed, place_engines
 from lakesql.sql.edits import Rendered
 from lakesql.sql.outline import quoted
 from lakesql.sql.parameters import bind_parameters
@@ -51,6 +52,7 @@ __all__ = [
     "View",
     "at",
     "bind_parameters",
+    "blamed",
     "error_position",
     "identifiers",
     "is_complete",
@@ -58,6 +60,7 @@ __all__ = [
     "parse",
     "parse_script",
     "place",
+    "place_engines",
     "quoted",
     "render",
     "source_position",

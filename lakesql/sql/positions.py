@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lakesql.errors import SqlError
+from lakesql.errors import ProgrammingError, SqlError
 from lakesql.sql.edits import Rendered
 from lakesql.sql.outline import fold
 from lakesql.sql.statement import Statement
@@ -50,12 +50,16 @@ def source_position(rendered: Rendered, line: int, column: int) -> int | None:
 
 @contextmanager
 def at(statement: Statement, span: Span) -> Iterator[None]:
-    """Gives SqlErrors that know no place this one."""
+    """Gives errors about the request that know no place this one."""
     try:
         yield
     except SqlError as error:
         if error.sql is None:
             place(error, statement, span)
+        raise
+    except ProgrammingError as error:
+        if error.position is None:
+            error.position = span.start
         raise
 
 

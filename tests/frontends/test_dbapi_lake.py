@@ -102,7 +102,7 @@ def test_arrow(connection: lakesql.Connection) -> None:
         ("SELCT 1", lakesql.DatabaseError),
         ("SELECT 'a", lakesql.SqlError),
         ("SELECT (1", lakesql.SqlError),
-        ("SELECT 1; SELECT 2", lakesql.SqlError),
+        ("SELECT 1; SELEC 2", lakesql.SqlError),
         ("SELECT nope FROM impressions", lakesql.UnknownColumnError),
         ("SELECT * FROM nope", lakesql.UnknownTableError),
         ("SELECT no_such_function(1)", lakesql.ProgrammingError),

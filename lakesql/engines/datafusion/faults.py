@@ -10,11 +10,13 @@ from lakesql import errors
 _NO_FIELD = re.compile(r"No field named (?P<name>.+?)\.?\s*(?:Did you mean '(?P<close>[^']+)'\??\.?)?\s*(?:Valid fields are (?P<valid>.*))?$", re.S)
 _NO_TABLE = re.compile(r"table '?(?P<name>[^' ]+)'? not found", re.I)
 _NO_FUNCTION = re.compile(r"Invalid function '(?P<name>[^']+)'\.?\s*(?:Did you mean '(?P<close>[^']+)'\?)?")
+_NO_STRUCT_FIELD = re.compile(r"Field (?P<name>\S+) not found in struct")
+_WINDOW_FUNCTIONS = frozenset(["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"])
 _POSITION = re.compile(r"(?:at|,) Line: (\d+), Column: (\d+)")
 _MISSING = re.compile(r"Object at location (?P<path>.*?) not found|NotFound \{ path: \"(?P<path2>[^\"]+)\"|No such file or directory", re.S)
 _OWN = re.compile(r"PyErr \{ type: <class '[\w.]+'>, value: (?P<kind>\w+)\((?P<words>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.S)
 _PREFIX = re.compile(
-    r"^(?:DataFusion error: |Error during planning: |(?:Schema|Execution|External|Arrow|SQL) error: |caused by\s*|Shared\("
+    r"^(?:DataFusion error: |Error during planning: |(?:Schema|Execution|External|Arrow|SQL) error: |type_coercion\s*|caused by\s*|Shared\("
     r"|Optimizer rule '[^']*' failed\s*|Context: [^\n]*\n)+"
 )
 
@@ -33,6 +35,8 @@ def translate(error: BaseException) -> errors.Error:
         return _unknown_table(found["name"].removeprefix("datafusion.public."))
     if found := _NO_FUNCTION.search(text):
         return _unknown_function(found)
+    if found := _NO_STRUCT_FIELD.search(text):
+        return _unknown_field(_bare(found["name"]))
     if "ParserError" in text or "TokenizerError" in text:
         wrong = errors.SqlError(_parser_words(words))
         wrong.engine_position = position_of(error)
@@ -54,6 +58,8 @@ def translate(error: BaseException) -> errors.Error:
         return errors.StorageError(words)
     if "This feature is not implemented" in text or "NotImplemented" in text:
         return errors.NotSupportedError(words)
+    if "failed to match any signature" in text:
+        return errors.SqlError(_without_internals(words.removeprefix("Internal error: ")))
     if "Internal error" in text or "panicked" in text:
         return errors.InternalError(words, hint="please report this with the statement")
     if "Error during planning" in text or "Schema error" in text or "type_coercion" in text:
@@ -86,14 +92,27 @@ def _unknown_column(found: re.Match[str]) -> errors.UnknownColumnError:
     return unknown
 
 
-def _unknown_function(found: re.Match[str]) -> errors.SqlError:
-    unknown = errors.SqlError(f'no function is called "{found["name"]}"', hint=f'did you mean "{found["close"]}"?' if found["close"] else None)
-    unknown.sqlstate, unknown.name = "42883", found["name"]
+def _unknown_table(name: str) -> errors.UnknownTableError:
+    unknown = errors.UnknownTableError(f'no table is called "{name}"')
+    unknown.name = name
     return unknown
 
 
-def _unknown_table(name: str) -> errors.UnknownTableError:
-    unknown = errors.UnknownTableError(f'no table is called "{name}"')
+def _unknown_function(found: re.Match[str]) -> errors.SqlError:
+    close = found["close"]
+    if found["name"].lower() in _WINDOW_FUNCTIONS:
+        unplaced = errors.SqlError(f"{found['name']} is a window function", hint=f"write {found['name']}(...) OVER (...)")
+        unplaced.name = found["name"]
+        return unplaced
+    unknown = errors.UnknownFunctionError(
+        f'no function is called "{found["name"]}"', hint=close and f'did you mean "{close}"?', candidates=[close] if close else ()
+    )
+    unknown.name = found["name"]
+    return unknown
+
+
+def _unknown_field(name: str) -> errors.UnknownColumnError:
+    unknown = errors.UnknownColumnError(f'the struct has no field "{name}"')
     unknown.name = name
     return unknown
 
