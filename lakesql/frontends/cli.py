@@ -111,8 +111,8 @@ def _run(argv: Sequence[str], stdin: TextIO | None, stdout: TextIO, words: Words
         return tail.run(argv[1:], stdout, words)
     options = command_line.parse(argv)
     words.quiet, words.debug = options.quiet, options.debug
-    if options.help or options.version:
-        stdout.write(command_line.help_text() if options.help else _version())
+    if options.is_about or options.command is not None:
+        stdout.write(_about(options))
         stdout.flush()
         return OK
     scripts = read_scripts(options.sources, stdin)
@@ -238,6 +238,30 @@ def _rendering(format_: Format) -> Iterator[None]:
 def _position(error: BaseException | None) -> int:
     """Where in its statement an error is; its beginning, where the error does not say."""
     return (error.position or 0) if isinstance(error, SqlError) else 0
+
+
+def _about(options: Options) -> str:
+    """The answer to a question about lakesql itself. Raises ConfigError where the configuration that it is about is wrong."""
+    if options.help:
+        return command_line.help_text()
+    if options.version and not (options.verbose or options.json):
+        return _version()
+    if options.spec or options.man or options.completions is not None:
+        import lakesql
+        from lakesql.frontends import manual
+
+        return manual.spec() if options.spec else manual.man(lakesql.__version__) if options.man else manual.completions(options.completions or "")
+    from lakesql.config import load_config
+    from lakesql.frontends import doctor
+
+    if options.command is None:
+        told = doctor.versions() if options.verbose else {"lakesql": doctor.versions()["lakesql"]}
+    elif options.command == "doctor":
+        told = doctor.examined(options.target, options.config)
+    else:
+        loaded = load_config(options.target, options.config)
+        return doctor.config_text(loaded) if options.command == "config show" else f"{loaded.source or 'no configuration file'}: fine\n"
+    return doctor.as_json(told) if options.json else doctor.as_text(told)
 
 
 def _version() -> str:

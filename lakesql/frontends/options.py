@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -14,7 +16,7 @@ from lakesql.frontends.render import FORMATS, NULL_TEXT_FORMATS, Format, format_
 
 USAGE = "lakesql [TARGET] [-c SQL | -f FILE]... [options]"
 
-_DESCRIPTION = """\
+DESCRIPTION = """\
 SQL over lakehouse tables: Delta, Iceberg, Paimon, Hudi, Lance.
 
 TARGET is a table, a directory of tables, or a lakesql.toml, as a path or URL.
@@ -25,6 +27,24 @@ Rows go to standard output, words to standard error.
 
 lakesql tail TABLE follows a table's changes: lakesql tail --help."""
 
+SHELLS = ("bash", "zsh", "fish")
+
+COMMANDS = {
+    "config show": "say each value of the configuration and where it is from",
+    "config validate": "check the configuration; exit code 2 where it is wrong",
+    "doctor": "say versions, extras and the configuration",
+}
+"""What TARGET may be instead of a table, where no file of that name is there."""
+
+EXIT_CODES = {
+    0: "all statements ran",
+    1: "a statement failed: its SQL, a value, the engine",
+    2: "the command line or the configuration is wrong",
+    3: "storage or a table's metadata failed, or a table needs more than lakesql reads",
+    4: "the time limit of --timeout was reached",
+    130: "interrupted",
+}
+
 _EPILOG = """\
 examples:
   lakesql --sample -c "SELECT * FROM impressions LIMIT 5"
@@ -34,14 +54,11 @@ examples:
   lakesql tail orders lake/ --from earliest --follow
   echo "EXPLAIN PRUNING SELECT * FROM orders WHERE id = 7" | lakesql lake/
 
+commands:
+{commands}
+
 exit codes:
-    0  all statements ran
-    1  a statement failed: its SQL, a value, the engine
-    2  the command line or the configuration is wrong
-    3  storage or a table's metadata failed, or a table needs more than lakesql
-       reads
-    4  the time limit of --timeout was reached
-  130  interrupted"""
+{codes}"""
 
 
 @dataclass(frozen=True)
@@ -72,12 +89,41 @@ class Options:
     debug: bool
     help: bool
     version: bool
+    verbose: bool = False
+    json: bool = False
+    spec: bool = False
+    man: bool = False
+    completions: str | None = None
+    command: str | None = None
+
+    @property
+    def is_about(self) -> bool:
+        """Whether it asks about lakesql itself, and runs nothing."""
+        return self.help or self.version or self.spec or self.man or self.completions is not None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One line of the option table. metavar: None for options that take no value."""
+
+    flags: tuple[str, ...]
+    metavar: str | None
+    help: str
+
+
+def option_table() -> list[Option]:
+    """Every option there is."""
+    return [Option(tuple(a.option_strings), a.metavar if isinstance(a.metavar, str) else None, a.help or "") for a in _parser()._actions if a.option_strings]
 
 
 def parse(argv: Sequence[str]) -> Options:
     """The options in argv (without the program's name). Raises ConfigError."""
-    given = _parser().parse_intermixed_args(list(argv))
-    if given.help or given.version:
+    words = list(argv)
+    command = next((name for name in COMMANDS if words[: name.count(" ") + 1] == name.split() and not os.path.exists(words[0])), None)
+    given = _parser().parse_intermixed_args(words if command is None else words[command.count(" ") + 1 :])
+    if (given.verbose and not given.version) or (given.json and not given.version and command != "doctor"):
+        raise ConfigError("--verbose goes with --version, --json with --version or doctor", hint="rows as JSON are --format json")
+    if given.help or given.version or given.spec or given.man or given.completions:
         given.sample = given.target = given.output = given.format = None
     if given.sample and given.target is not None:
         raise ConfigError(f'--sample and the target "{given.target}" exclude each other')
@@ -101,6 +147,12 @@ def parse(argv: Sequence[str]) -> Options:
         given.debug,
         given.help,
         given.version,
+        given.verbose,
+        given.json,
+        given.spec,
+        given.man,
+        given.completions,
+        command,
     )
 
 
@@ -126,8 +178,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lakesql",
         usage=USAGE,
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
+        description=DESCRIPTION,
+        epilog=_EPILOG.format(
+            commands="\n".join(f"  lakesql {name:17}{words}" for name, words in COMMANDS.items()),
+            codes="\n".join(textwrap.fill(f"{code:5}  {words}", 80, subsequent_indent=" " * 7) for code, words in EXIT_CODES.items()),
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
         allow_abbrev=False,
@@ -166,6 +221,11 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--debug", action="store_true", help="show the traceback of an error")
     about = parser.add_argument_group("about")
     about.add_argument("--version", action="store_true", help="print the version")
+    about.add_argument("--verbose", action="store_true", help="with --version: those of all that lakesql stands on, too")
+    about.add_argument("--json", action="store_true", help="with --version or doctor: as JSON")
+    about.add_argument("--spec", action="store_true", help="print the command line as JSON, for programs")
+    about.add_argument("--man", action="store_true", help="print the manual page")
+    about.add_argument("--completions", metavar="SHELL", type=_shell, help=f"print completions for {', '.join(SHELLS)}")
     about.add_argument("-h", "--help", action="store_true", help="print this")
     return parser
 
@@ -196,6 +256,12 @@ def parameter_value(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, list | dict) or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def _shell(text: str) -> str:
+    if text not in SHELLS:
+        raise argparse.ArgumentTypeError(f'"{text}" is none of {", ".join(SHELLS)}')
+    return text
 
 
 def _seconds(text: str) -> float:
