@@ -172,7 +172,7 @@ def test_tables_functions_settings_and_keywords(lake: Menu) -> None:
     assert "users" in {c.text for c in offered(lake, "SELECT * FROM clips.|", "table")}
     (function,) = [c for c in offered(lake, "SELECT date_tr|", "function") if c.label == "date_trunc"]
     assert (function.text, function.about.startswith("date_trunc(")) == ("date_trunc(", True)
-    assert [c.text for c in offered(lake, "SET lakesql.pr|")] == ["lakesql.prune"]
+    assert [c.text for c in offered(lake, "SET lakesql.pru|")] == ["lakesql.prune"]
     assert [c.text for c in offered(lake, "SET lakesql.prune = |")] == ["on", "off"]
     assert offered(lake, "sel|")[0].text == "select"
     assert offered(lake, "SEL|")[0].text == "SELECT"

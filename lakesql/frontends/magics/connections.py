@@ -45,7 +45,8 @@ class NamedConnection:
         session = self._sessions[as_of]
         if as_of is not None:
             for setting, value in self.session().settings.values().items():
-                session.settings.set(setting, value)
+                if setting != "lakesql.as_of":
+                    session.settings.set(setting, value)
         return session
 
     def menu(self) -> Menu:
