@@ -167,7 +167,8 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
     with Running(session, step.text, step.parameters, options.timeout_seconds) as running:
         result = running.result()
         tables = tables_of(result)
-        running.on_wait = lambda: line.show(running.elapsed_seconds, tables, result.progress())
+        if line.is_on:
+            running.on_wait = lambda: line.show(running.elapsed_seconds, tables, result.progress())
         written: tuple[str, ...] = ()
         row_count, complete = 0, True
         if result.returns_rows:

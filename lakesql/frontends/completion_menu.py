@@ -6,6 +6,7 @@ answer that is not there within the patience of the caller is missing from the m
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import threading
@@ -24,6 +25,7 @@ _FRESH_SECONDS = 10.0
 _KEPT_ANSWERS = 2000
 _LOOSE_LIMIT = 5000
 """Names are matched letter by letter among at most so many; more are matched by their beginning, or a part."""
+_PATHS_LIMIT = 500
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
@@ -121,7 +123,7 @@ class Menu:
                 lower = context.prefix != "" and context.prefix == context.prefix.lower()
                 yield from (Candidate(w.lower() if lower else w, start, "keyword") for w in words if not quote)
             case ask.Paths():
-                return  # paths are the front end's own affair
+                yield from (Candidate(path, start, "path", "", path) for path in _local_paths(context.prefix))
 
     def _columns(self, source: Source, until: float, depth: int = 0) -> list[ColumnName]:
         """The columns of a relation, as far as they are known by then."""
@@ -229,6 +231,19 @@ def spelled(name: str, quote: str = "") -> str:
     if quote:
         return name.replace(quote, quote * 2) + quote
     return name if _PLAIN.match(name) and name.upper() not in CLAUSE_WORDS | ENGINE_WORDS else quoted(name)
+
+
+def _local_paths(typed: str) -> list[str]:
+    """Directories and files of this machine that begin so; nothing for other stores, which would have to be asked."""
+    head, slash, last = typed.rpartition("/")
+    if "://" in typed:
+        return []
+    try:
+        with os.scandir(os.path.expanduser(head + slash) or ".") as entries:
+            found = [(e.name, e.is_dir()) for e in entries if e.name.startswith(last) and (last or not e.name.startswith("."))]
+    except OSError:
+        return []
+    return sorted(head + slash + name + ("/" if is_folder else "") for name, is_folder in found)[:_PATHS_LIMIT]
 
 
 def _version(version: VersionName, start: int, quote: str) -> Candidate:

@@ -30,6 +30,11 @@ class ProgressLine:
         self._shown = False
         self._last = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a terminal to write to."""
+        return self._stream is not None
+
     def show(self, elapsed_seconds: float, tables: Sequence[TableFacts] | None, progress: ScanProgress | None) -> None:
         """Writes the line anew, if it is time."""
         if self._stream is None or elapsed_seconds < FIRST_SECONDS or time.monotonic() - self._last < _EACH_SECONDS:

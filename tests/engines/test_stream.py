@@ -72,3 +72,19 @@ def test_little_is_read_by_one_thread(engine: DataFusionEngine, tmp_path: Path, 
     rows = engine.run(sql, relations, engine.bind(sql, dict.fromkeys(relations, SCHEMA), {}), {})
     plan = str(pa.Table.from_batches(list(rows), schema=rows.schema).to_pylist()[-1])
     assert ("RepartitionExec" in plan) == spread
+
+
+def test_progress_counts_files_bytes_and_rows(engine: DataFusionEngine, tmp_path: Path) -> None:
+    for i in range(3):
+        pq.write_table(pa.table({"a": range(1000)}), tmp_path / f"{i}.parquet")
+    paths = [str(tmp_path / f"{i}.parquet") for i in range(3)]
+    sizes = [Path(p).stat().st_size for p in paths]
+    sql = "SELECT a FROM t WHERE a >= 0"
+    files = Files(pa.table({"path": paths, "size_bytes": pa.array(sizes, pa.int64())}), SCHEMA)
+    rows = engine.run(sql, {"t": files}, engine.bind(sql, {"t": SCHEMA}, {}), {})
+    assert rows.progress() is None
+    assert sum(b.num_rows for b in rows) == 3000
+    opened, read, given = rows.progress() or (0, 0, 0)
+    assert opened >= 3
+    assert 0 < read <= sum(sizes)
+    assert given == 3000

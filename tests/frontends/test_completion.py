@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +177,13 @@ def test_tables_functions_settings_and_keywords(lake: Menu) -> None:
     assert [c.text for c in offered(lake, "SET lakesql.prune = |")] == ["on", "off"]
     assert offered(lake, "sel|")[0].text == "select"
     assert offered(lake, "SEL|")[0].text == "SELECT"
+
+
+def test_paths_in_quotes(lake: Menu, tmp_path: Path) -> None:
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "other.csv").write_text("")
+    assert [c.text for c in offered(lake, f"SELECT * FROM '{tmp_path}/o|")] == [f"{tmp_path}/orders/", f"{tmp_path}/other.csv"]
+    assert offered(lake, "SELECT * FROM 's3://bucket/|") == []
 
 
 def test_an_unknown_table_offers_no_columns(lake: Menu) -> None:
