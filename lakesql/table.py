@@ -244,6 +244,7 @@ class Table(Protocol):
     #   schema_states() -> Sequence[tuple[str, int | None, Mapping[str, str]]]
     #                                                        the table's schemas, the oldest first, the current one last: what each is called, when it came
     #                                                        (microseconds UTC), and its columns' names by ids that stay when a column is renamed.
+    #   format_version -> int, sort_order -> str | None      what the table says of itself: the version of its specification, how writers are to sort.
     #   names_state -> bool                                  True where the name itself says which state is read, so that a session's default does not.
 
 

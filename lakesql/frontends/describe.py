@@ -24,7 +24,7 @@ def _lines(table: Table) -> Iterator[str]:
     report = snapshot.scan(ScanRequest(())).report
     properties = {str(r["name"]): str(r["value"]) for r in _rows(table, "properties")}
     yield f"location: {table.location}"
-    yield f"format: {table.format}{_format_version(table, properties)}"
+    yield f"format: {table.format}{_format_version(table)}"
     committed = instant(snapshot.committed_at_us)
     time = "" if committed is None else f" of {committed.isoformat(sep=' ', timespec='milliseconds').replace('+00:00', 'Z')}"
     yield f"snapshot: {snapshot.version}{time}"
@@ -38,8 +38,8 @@ def _lines(table: Table) -> Iterator[str]:
     keys = [str(r["name"]) for r in _rows(table, "schema") if r.get("key_position") is not None]
     if keys:
         yield f"primary key: {', '.join(keys)}"
-    order = getattr(snapshot, "sort_order", None) or properties.get("sequence.field")
-    yield f"sort order: {order or 'none'}"
+    if hasattr(table, "sort_order"):
+        yield f"sort order: {table.sort_order or 'none'}"
     for name, value in list(properties.items())[:_SHOWN_PROPERTIES]:
         yield f"property {name} = {value}"
 
@@ -55,11 +55,11 @@ def _rows(table: Table, word: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _format_version(table: Table, properties: dict[str, str]) -> str:
+def _format_version(table: Table) -> str:
     protocol = next(iter(_rows(table, "protocol")), {})
     if "min_reader_version" in protocol:
         return f", reader version {protocol['min_reader_version']}, writer version {protocol.get('min_writer_version')}"
-    version = properties.get("format-version") or getattr(table.snapshot(Latest()), "format_version", None)
+    version = getattr(table, "format_version", None)
     return f", version {version}" if version else ""
 
 

@@ -10,6 +10,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
+
+import orjson
 
 from lakesql.changes import ChangesRequest, Commits, Edge, Identity
 from lakesql.errors import ConfigError, NoSuchVersionError, SqlError, UnknownTableError, did_you_mean
@@ -115,6 +118,25 @@ class IcebergTable:
     def metadata_names(self) -> tuple[str, ...]:
         """See Table."""
         return tuple(METADATA_TABLES)
+
+    @property
+    def format_version(self) -> int:
+        """The version of the specification that the table follows."""
+        return self.current_metadata().format_version
+
+    @property
+    def sort_order(self) -> str | None:
+        """How writers are asked to sort, as SQL would say it; None where they are not. Source: Iceberg table spec, Sorting."""
+        metadata = self.current_metadata()
+        raw = orjson.loads(metadata_file.read(self._storage, metadata.path))
+        order: Mapping[str, Any] = next((o for o in raw.get("sort-orders") or () if o.get("order-id") == raw.get("default-sort-order-id")), {})
+        names = {id_: ".".join(f.name for f in chain) for id_, chain in metadata.schema.chains.items()}
+        parts = []
+        for field in order.get("fields") or ():
+            name, transform = names.get(field.get("source-id"), f"field {field.get('source-id')}"), field.get("transform", "identity")
+            nulls = str(field.get("null-order", "")).replace("-", " ")
+            parts.append(f"{name if transform == 'identity' else f'{transform}({name})'} {field.get('direction', 'asc')} {nulls}".rstrip())
+        return ", ".join(parts) or None
 
     def schema_states(self) -> list[tuple[str, int | None, dict[str, str]]]:
         """See Table: the schemas in the metadata, with the times of their first snapshots."""

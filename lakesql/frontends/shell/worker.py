@@ -157,7 +157,11 @@ class Worker:
             self._send("end", counts)
         except BaseException as error:
             self._over(stopped, ended)
-            self._send("error", packed(error))
+            if stopped.is_set():  # what a statement that was given up says of that is of no interest; how far it came is
+                given_up = self._result
+                self._send("end", None if given_up is None else given_up.progress())
+            else:
+                self._send("error", packed(error))
 
     def _over(self, stopped: threading.Event, ended: threading.Event) -> None:
         ended.set()

@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from lakesql import sql
 from lakesql.errors import ConfigError
@@ -132,13 +134,19 @@ def test_footer_says_what_was_read(typed: Typed) -> None:
     assert (stats["rows"], stats["files_read"], stats["skipped_by_partition"]) == (135, 2, 6)
 
 
-def test_forty_rows_and_an_early_stop() -> None:
+def test_forty_rows_and_an_early_stop(home: Path) -> None:
     """Statement 13: the scan stopped early, which the bytes prove."""
     shown = Session("--sample").typed("select * from range(100000000) limit 90000000;\nselect impression_id from impressions limit 41;")
     assert "40 of 1,000+ rows" in shown
     assert "1,000+ rows, " in shown
     assert "40 of 41 rows" in shown
     assert "⋮" in shown
+    for part in range(24):
+        write_deltalake(home / "lake" / "numbers", pa.table({"n": range(part * 50_000, part * 50_000 + 50_000)}), mode="append")
+    shown = Session(str(home / "lake")).typed("select * from numbers;")
+    read = re.search(r"1,000\+ rows, .* read (\d+) of 24 files, ", shown)
+    assert read is not None
+    assert 0 < int(read[1]) < 24
 
 
 def test_wide_rows_fit_turn_and_are_kept(typed: Typed) -> None:
@@ -258,7 +266,8 @@ def test_describe_with_everything(typed: Typed) -> None:
         "partitioned by: category, month as published_at_month",
         "delete files: 11",
         "primary key: user_id",
-        "sort order: ",
+        "format: iceberg, version 2",
+        "sort order: none",
         "field_id",
     ):
         assert wanted in shown, wanted
