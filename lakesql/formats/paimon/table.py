@@ -10,7 +10,7 @@ from typing import Any
 
 import lakesql.changes as feeds
 from lakesql.changes import ChangesRequest, Identity
-from lakesql.errors import ConfigError, SqlError, UnknownTableError, did_you_mean
+from lakesql.errors import ConfigError, SqlError, UnknownTableError, UnsupportedFeatureError, did_you_mean
 from lakesql.formats.paimon.audit_log import Form, PaimonLog
 from lakesql.formats.paimon.change_feed import PaimonChanges, told_alone
 from lakesql.formats.paimon.change_range import CommitRange, Commits, resolve
@@ -99,6 +99,7 @@ class PaimonTable:
         """What a range means: the table's commits, those of the range, its schemas, and the branch that it is of."""
         timeline, branch = self._timeline()
         commits, schemas = Commits(timeline, timeline.latest()), self._shared.schemas(timeline.root).now()
+        self._check_one_branch(self._options(timeline.root), branch)
         return commits, resolve(commits, request, lambda commit: told_alone(schemas, commit)), schemas, branch
 
     def identity(self) -> Identity:
@@ -150,6 +151,7 @@ class PaimonTable:
         shared, reading = self._shared, self._reading
         timeline, branch = self._timeline()
         options = self._options(timeline.root)
+        self._check_one_branch(options, branch)
         if not asks(options.values):
             state = self._snapshot(at)
             return PaimonLog(state, reading.log, None, lambda commit: state)
@@ -162,6 +164,16 @@ class PaimonTable:
             return PaimonSnapshot(shared.place, Point(commit, timeline, True, branch), schemas, options, View(), schemas.latest())
 
         return PaimonLog(of(commits.latest), reading.log, increment_of(commits, options, reading.time_zone), of)
+
+    def _check_one_branch(self, options: Options, branch: str | None) -> None:
+        """Refuses a table whose partitions come from two branches: neither's changes are the table's. Raises UnsupportedFeatureError."""
+        other = options.fallback_branch or options.primary_branch
+        if other is not None and other != (branch or "main"):
+            raise UnsupportedFeatureError(
+                f"partitions of {self.location} come from two branches, {branch or 'main'} and {other}; lakesql does not put their changes together",
+                feature="changes of tables with a fallback branch",
+                hint=f'the changes of "t$branch_{other}" can be read by themselves',
+            )
 
     def _timeline(self) -> tuple[Timeline, str | None]:
         """The snapshots of the branch that is read, and its name; None for main."""

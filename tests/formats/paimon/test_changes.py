@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import lakesql
-from lakesql.errors import ConfigError, Error, ExpiredVersionError, NoSuchVersionError, SqlError
+from lakesql.errors import ConfigError, Error, ExpiredVersionError, NoSuchVersionError, SqlError, UnsupportedFeatureError
 
 from .reading import rows_of
 from .table_maker import DataFile, TableMaker, _entry
@@ -220,3 +220,21 @@ def test_few_changed_keys_of_many_rows(tmp_path: Path) -> None:
     assert told(tmp_path, "SELECT _change_type FROM t CHANGES FROM VERSION 2 WHERE k = 7") == [("delete",)]
     assert told(tmp_path, "SELECT count(*) FROM t CHANGES FROM VERSION 2 WHERE p = 2") == [(0,)]
     assert told(tmp_path, "SELECT v FROM t CHANGES FROM VERSION 2 WITH (mode = 'upserts')") == [("y",)]
+
+
+def test_changes_of_a_branch_are_its_own(tmp_path: Path) -> None:
+    table = merged(tmp_path)
+    branch = tmp_path / "branch" / "branch-dev"
+    for folder in ("schema", "snapshot"):
+        shutil.copytree(tmp_path / folder, branch / folder)
+    for number in (3, 4):
+        (branch / "snapshot" / f"snapshot-{number}").unlink()
+    (branch / "snapshot" / "LATEST").write_text("2")
+    assert table.snapshot_id == 4
+    assert told(tmp_path, "SELECT k, _commit_version FROM \"t$branch_dev\" CHANGES FROM VERSION 1 EXCLUSIVE WHERE _change_type = 'delete'") == [(2, 2)]
+    assert told(tmp_path, 'SELECT * FROM "t$branch_dev$audit_log"') == [("+U", 1, "a2"), ("-D", 2, "b")]
+    table.options["scan.fallback-branch"] = "dev"
+    table.evolve([(f.name, str(f.type), f.id) for f in table.fields], table.options)
+    for text in ("SELECT * FROM t CHANGES FROM VERSION 1", 'SELECT * FROM "t$audit_log"'):
+        with pytest.raises(UnsupportedFeatureError, match="two branches, main and dev"):
+            told(tmp_path, text)
