@@ -212,7 +212,10 @@ class Resolver:
         inside = "$".join((*rest, *(() if mention.metadata is None else (mention.metadata,))))
         first, _, inner = inside.partition("$")
         view = table.view(first) if inside else None
-        return (table, inside, inside or None) if view is None else (view, inside, inner or None)
+        if view is None:
+            return table, inside, inside or None
+        within = view.view(inner) if inner else None  # such as the audit log of a branch
+        return (view, inside, inner or None) if within is None else (within, inside, None)
 
     def at_of(self, mention: sql.Mention, parameters: Mapping[str, Any], table: Table) -> At:
         """The state a mention of a table names: its own clause, else the session's where the name itself says no state, else the latest."""
