@@ -22,7 +22,7 @@ from .test_changes_properties import ASKED, Rows, check
 from .test_rows_same_with_pruning import connections
 
 TABLES = int(ASKED or 1)
-STEPS = 5
+STEPS = 4
 OPTIONS = ("", "WITH (updates = false)", "WITH (mode = 'net')", "WITH (key = (k, j))", "WITH (mode = 'net', updates = false)")
 
 

@@ -12,10 +12,13 @@ Without one, the tests use pypaimon where it is installed beside lakesql, and ar
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -237,6 +240,23 @@ def test_every_snapshot(flavour: str, seed: int, tmp_path: Path) -> None:
             if snapshot and step[0] != "alter":  # a snapshot has the schema it was written with
                 check(rows, f"t VERSION AS OF {snapshot}", named(state, columns), columns, random)
         check(rows, "t", named(history.states[-1][1], history.columns), history.columns, random)
+        kept = {n: state for step, n, state in zip(history.steps, snapshots, history.states, strict=True) if n and step[0] != "alter"}
+        kept[max(kept)] = (history.columns, kept[max(kept)][1])
+        for (a, before), (b, after) in [*itertools.pairwise(kept.items()), *itertools.pairwise(list(kept.items())[::4])]:
+            check_changes(rows, a, b, before[1], after[1], after[0])
+
+
+def check_changes(rows: Callable[[str], list[dict[str, Any]]], a: int, b: int, before: list[dict[int, Any]], after: list[dict[int, Any]], columns: Any) -> None:
+    """The changes of a range, raw and net, lead from one state to the other, in the columns of the second."""
+    sides = [Counter(in_order(named(state, columns))) for state in (before, after)]
+    names = ", ".join(c.name for c in columns)
+    for options in ("", "WITH (mode = 'net')"):
+        found = rows(f"SELECT _change_type AS change, {names} FROM t CHANGES FROM VERSION {a} EXCLUSIVE TO VERSION {b} {options}")
+        added, taken = Counter[str](), Counter[str]()
+        for row in found:
+            (added if row.pop("change") in ("insert", "update_postimage") else taken).update(in_order([row]))
+        assert sides[0] + added == sides[1] + taken, f"{a} to {b} {options}"
+        assert not options or (added, taken) == (sides[1] - sides[0], sides[0] - sides[1]), f"{a} to {b} {options}"
 
 
 def named(rows: list[dict[int, Any]], columns: list[Column]) -> list[dict[str, Any]]:
