@@ -181,6 +181,8 @@ class Session:
         Raises as `execute` does, but for what only reading files can tell.
         """
         statement = sql.parse(text)
+        if statement.kind is sql.Kind.TAIL:
+            raise NotSupportedError("TAIL has no end, and cannot be planned as one query", hint="t CHANGES FROM VERSION a is what changed since a")
         if statement.kind not in (sql.Kind.QUERY, sql.Kind.EXPLAIN, sql.Kind.DESCRIBE_QUERY):
             return self.execute(text, parameters)
         return self._ready(statement, sql.bind_parameters(statement, parameters))

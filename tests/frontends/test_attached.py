@@ -122,3 +122,11 @@ def test_as_of_and_what_needs_no_engine(ctx: SessionContext, lake: str) -> None:
         assert ids(attached.sql("SELECT Id AS id FROM cheap")) == [1]
     with pytest.raises(lakesql.NotSupportedError, match="lakesql reads"), lakesql.attach(ctx, lake) as attached:
         attached.sql("INSERT INTO orders VALUES (1)")
+
+
+def test_what_was_changed_and_what_differs(ctx: SessionContext, lake: str) -> None:
+    with lakesql.attach(ctx, lake) as attached:
+        assert ids(attached.sql("SELECT Id AS id FROM DIFF(orders, 0, 2)")) == [2, 4]
+        assert len(attached.sql("DIFF orders VERSION 0, VERSION 2").to_pylist()) == 2
+        with pytest.raises(lakesql.NotSupportedError, match="TAIL has no end"):
+            attached.sql("TAIL orders")
