@@ -23,10 +23,13 @@ import weakref
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from lakesql import errors
 from lakesql.errors import InterfaceError, NotSupportedError
+from lakesql.frontends import adbc
 from lakesql.frontends.cursor import Cursor
 from lakesql.frontends.seam import mapped
 from lakesql.frontends.statements import Parameters
@@ -115,6 +118,34 @@ class Connection:
             self.session.cancel()
 
     interrupt = adbc_cancel = cancel
+
+    def adbc_get_info(self) -> dict[str | int, Any]:
+        """What the driver is, by ADBC's names."""
+        _ = self.session
+        return adbc.info()
+
+    def adbc_get_objects(
+        self,
+        *,
+        depth: str = "all",
+        catalog_filter: str | None = None,
+        db_schema_filter: str | None = None,
+        table_name_filter: str | None = None,
+        column_name_filter: str | None = None,
+    ) -> pa.RecordBatchReader:
+        """Catalogs, schemas, tables and columns in ADBC's layout. depth: all, catalogs, db_schemas, tables or columns; filters: LIKE patterns."""
+        with mapped():
+            found = adbc.objects(self.session, depth, catalog_filter, db_schema_filter, table_name_filter, column_name_filter)
+        return found.to_reader()
+
+    def adbc_get_table_schema(self, table_name: str, *, catalog_filter: str | None = None, db_schema_filter: str | None = None) -> pa.Schema:
+        """The Arrow schema of a table's rows, without reading any."""
+        with mapped():
+            return adbc.table_schema(self.session, table_name, catalog_filter, db_schema_filter)
+
+    def adbc_get_table_types(self) -> list[str]:
+        """The kinds of tables there are."""
+        return ["TABLE"]
 
     def close(self) -> None:
         """Closes the connection and its cursors."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from sqlalchemy import exc, types
 from sqlalchemy.engine import URL, default, reflection
 from sqlalchemy.sql import compiler
+from sqlalchemy.sql.elements import BindParameter
 
 from lakesql.errors import InterfaceError, UnknownTableError
 from lakesql.frontends.dbapi import Connection
@@ -74,6 +75,11 @@ class LakesqlCompiler(compiler.SQLCompiler):
 
     def for_update_clause(self, select: Any, **kw: Any) -> str:
         return ""
+
+    def visit_concat_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        """A parameter has no type for the engine until it is cast, and `? || ?` would have none at all."""
+        sides = (binary.left, binary.right)
+        return " || ".join(f"CAST({text} AS VARCHAR)" if isinstance(side, BindParameter) else text for side in sides for text in (self.process(side, **kw),))
 
     def visit_mod_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         return f"{self.process(binary.left, **kw)} % {self.process(binary.right, **kw)}"
@@ -187,6 +193,7 @@ class LakesqlDialect(default.DefaultDialect):
     def get_view_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
         return sorted(_session(connection).views) if schema in (None, self.default_schema_name) else []
 
+    @reflection.cache  # type: ignore[untyped-decorator]
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
         try:
             self._describe(connection, table_name, schema)
@@ -196,26 +203,36 @@ class LakesqlDialect(default.DefaultDialect):
 
     @reflection.cache  # type: ignore[untyped-decorator]
     def get_columns(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> list[dict[str, Any]]:
+        told = self._told(connection, table_name, schema)
         return [
             {
                 "name": field.name,
                 "type": type_of(field.type),
-                "nullable": field.nullable,
+                "nullable": told.get(field.name, ("YES", None))[0] == "YES",
                 "default": None,
                 "autoincrement": False,
-                "comment": ((field.metadata or {}).get(b"comment") or b"").decode("utf-8", "replace") or None,
+                "comment": told.get(field.name, ("YES", None))[1],
             }
             for field in self._describe(connection, table_name, schema)
         ]
 
+    def _told(self, connection: Any, table_name: str, schema: str | None) -> dict[str, tuple[str, str | None]]:
+        """What the table itself says of its columns: whether they may be null, and their comments. Nothing for a view."""
+        session = _session(connection)
+        if schema in (None, self.default_schema_name) and table_name in session.views:
+            return {}
+        try:
+            rows = session.execute(f"DESCRIBE {_named(table_name, schema)}").table().to_pylist()
+        except UnknownTableError as error:
+            raise exc.NoSuchTableError(table_name) from error
+        return {row["column_name"]: (row["is_nullable"], row["comment"]) for row in rows}
+
     def _describe(self, connection: Any, table_name: str, schema: str | None) -> pa.Schema:
         """The table's Arrow schema, from planning a statement that is not run. Raises NoSuchTableError."""
-        parts = [*([] if schema is None else schema.split(".")), table_name]
-        name = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
         try:
-            result = _session(connection).execute(f"SELECT * FROM {name}")
+            result = _session(connection).execute(f"SELECT * FROM {_named(table_name, schema)}")
         except UnknownTableError as error:
-            raise exc.NoSuchTableError(".".join(parts)) from error
+            raise exc.NoSuchTableError(table_name) from error
         result.close()
         return result.schema
 
@@ -242,6 +259,12 @@ class LakesqlDialect(default.DefaultDialect):
     def get_table_comment(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
         self._nothing(connection, table_name, schema)
         return {"text": None}
+
+
+def _named(table_name: str, schema: str | None) -> str:
+    """The table's whole name as SQL."""
+    parts = [*([] if schema is None else schema.split(".")), table_name]
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def _session(connection: Any) -> Session:

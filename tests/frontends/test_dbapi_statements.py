@@ -188,3 +188,25 @@ def test_eight_threads_share_a_connection(connection: lakesql.Connection) -> Non
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_adbc_s_metadata(connection: lakesql.Connection) -> None:
+    known = connection.adbc_get_objects(depth="columns", table_name_filter="impress%").read_all().to_pylist()
+    (catalog,) = [c for c in known if c["catalog_name"] == "lake"]
+    (schema,) = [s for s in catalog["catalog_db_schemas"] if s["db_schema_tables"]]
+    (table,) = schema["db_schema_tables"]
+    described = connection.execute("SELECT * FROM impressions").description
+    assert described is not None
+    assert (schema["db_schema_name"], table["table_name"]) == ("clips", "impressions")
+    assert [c["column_name"] for c in table["table_columns"]] == [c.name for c in described]
+    assert table["table_columns"][0]["xdbc_type_name"] == "BIGINT"
+    for depth, deepest in (("catalogs", None), ("db_schemas", None), ("tables", None)):
+        rows = connection.adbc_get_objects(depth=depth).read_all().to_pylist()
+        assert "lake" in [r["catalog_name"] for r in rows]
+        assert (rows[0]["catalog_db_schemas"] is deepest) == (depth == "catalogs")
+    assert connection.adbc_get_table_schema("impressions", db_schema_filter="clips").field("impression_id").type == pa.int64()
+    assert connection.adbc_get_info()["vendor_name"] == "lakesql"
+    with pytest.raises(lakesql.ProgrammingError, match="no depth"):
+        connection.adbc_get_objects(depth="deep")
+    with pytest.raises(lakesql.UnknownTableError):
+        connection.adbc_get_table_schema("nope")

@@ -1,0 +1,3 @@
+"""Everything in SQLAlchemy's suite."""
+
+from sqlalchemy.testing.suite import *  # noqa: F403
