@@ -210,3 +210,19 @@ def test_adbc_s_metadata(connection: lakesql.Connection) -> None:
         connection.adbc_get_objects(depth="deep")
     with pytest.raises(lakesql.UnknownTableError):
         connection.adbc_get_table_schema("nope")
+
+
+STREAMED = f"""
+import resource, lakesql
+with lakesql.connect({LAKE!r}) as connection:
+    cursor = connection.execute("SELECT a.watch_ms, a.impression_id FROM impressions a, (SELECT 1 FROM impressions LIMIT 1010) b")
+    assert sum(batch.num_rows for batch in cursor.fetch_record_batch()) == 9908 * 1010
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kilobytes on Linux alone")
+def test_ten_million_rows_stream_in_little_memory() -> None:
+    ran = subprocess.run([sys.executable, "-c", STREAMED], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) < 500_000
