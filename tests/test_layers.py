@@ -95,6 +95,7 @@ WRAPPED_BY = {
     "obstore": {"object_storage.py"},
     "pyiceberg": {"catalogs/pyiceberg_catalogs.py"},
     "requests": {"catalogs/pyiceberg_catalogs.py"},
+    "harlequin": {"frontends/harlequin.py"},
     "sqlalchemy": {"catalogs/pyiceberg_catalogs.py", "frontends/sqlalchemy.py"},
     "pyroaring": {"formats/delta", "formats/iceberg", "formats/paimon", "engines/merge_functions.py"},
     "prompt_toolkit": {"frontends/shell"},
