@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from lakesql.config import Config
     from lakesql.frontends.attached import Attached, attach
     from lakesql.frontends.cursor import Cursor
+    from lakesql.frontends.dataset import Dataset, dataset
     from lakesql.frontends.dbapi import Connection, connect
     from lakesql.frontends.typecodes import (
         BINARY,
@@ -92,6 +93,7 @@ _PLACES = {
     "Config": "lakesql.config",
     "Connection": "lakesql.frontends.dbapi",
     "Cursor": "lakesql.frontends.cursor",
+    "Dataset": "lakesql.frontends.dataset",
     "Date": _TYPE_CODES,
     "DateFromTicks": _TYPE_CODES,
     "PinnedSnapshot": "lakesql.result",
@@ -104,6 +106,7 @@ _PLACES = {
     "TimestampFromTicks": _TYPE_CODES,
     "attach": "lakesql.frontends.attached",
     "connect": "lakesql.frontends.dbapi",
+    "dataset": "lakesql.frontends.dataset",
 }
 """Names that are loaded when they are first used, and the modules they come from."""
 
@@ -129,6 +132,7 @@ __all__ = [
     "DataError",
     "DataFileError",
     "DatabaseError",
+    "Dataset",
     "Date",
     "DateFromTicks",
     "EngineError",
@@ -167,6 +171,7 @@ __all__ = [
     "apilevel",
     "attach",
     "connect",
+    "dataset",
     "paramstyle",
     "threadsafety",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ import pyarrow.parquet as pq
 import lakesql
 from lakesql import errors
 
-from . import gaps, refusals
+from . import datasets, gaps, refusals
 from .cases import Case, Read, corpus, load
 from .judge import difference
 
 FORMATS_ON = frozenset({"delta", "iceberg", "paimon"})
 """Formats that lakesql reads; the others' cases are counted and skipped."""
 
-ENGINES = ("datafusion",)
+ENGINES = ("datafusion", datasets.ENGINE)
 """Engines the suite runs on; ids of reads on any but the first end in `@engine`."""
+
+ALL_DATASETS = "LAKESQL_ALL_DATASETS"
+"""Set in the environment, all plain scans run through datasets, and not some of each case alone."""
 
 OPEN_CONNECTIONS = 8
 
@@ -44,6 +48,13 @@ class Suite:
     def reads(self) -> Iterator[tuple[Case, Read]]:
         """Every read of the formats that are on."""
         return ((case, read) for case in self.cases if case.format in FORMATS_ON for read in case.reads)
+
+    def reads_of(self, engine: str) -> Iterator[tuple[Case, Read]]:
+        """Those that an engine is asked for."""
+        if engine != datasets.ENGINE:
+            return self.reads
+        scans = [(case, read) for case, read in self.reads if datasets.plain_scan(read) is not None]
+        return iter(scans if os.environ.get(ALL_DATASETS) else datasets.representative(scans))
 
     @property
     def waiting(self) -> dict[str, tuple[int, int]]:
@@ -78,6 +89,7 @@ class Connections:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
+        self._datasets = datasets.Datasets(scratch)
         self._open: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def to(self, case: Case, engine: str) -> Any:
@@ -111,6 +123,10 @@ class Connections:
             raise WrongRows(f"{read.sql}\n{found}")
 
     def _rows(self, case: Case, read: Read, engine: str) -> pa.Table:
+        if engine == datasets.ENGINE:
+            scan = datasets.plain_scan(read)
+            assert scan is not None, read.sql
+            return self._datasets.rows(case, scan)
         with contextlib.closing(self.to(case, engine).cursor()) as cursor:
             cursor.execute(read.sql)
             return cursor.fetch_arrow_table()

@@ -18,9 +18,9 @@ SUITE = suite()
 
 def _parameters() -> Iterator[Any]:
     for engine in ENGINES:
-        for case, read in SUITE.reads:
+        for case, read in SUITE.reads_of(engine):
             id_ = read.id if engine == ENGINES[0] else f"{read.id}@{engine}"
-            gap = gap_of(case, read)
+            gap = gap_of(case, read, engine)
             yield pytest.param(case, read, engine, id=id_, marks=() if gap is None else (_expected_failure(gap),))
 
 
