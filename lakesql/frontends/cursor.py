@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakesql.errors import InterfaceError, NotSupportedError, ProgrammingError, QueryCancelledError
+from lakesql.errors import Error, InterfaceError, NotSupportedError, ProgrammingError, QueryCancelledError
 from lakesql.frontends.seam import mapped
 from lakesql.frontends.statements import Parameters, statements_of
 from lakesql.frontends.typecodes import ColumnDescription, describe
@@ -257,6 +257,7 @@ class Cursor:
         self._next_row = 0
         self._row_count = 0  # rows the engine has given so far
         self._drained = False
+        self._fault: Error | None = None  # what the rows broke off with
 
     def _drop_result(self) -> None:
         dropped = (self._result, *self._following)
@@ -273,13 +274,19 @@ class Cursor:
             self._batches = iter(result)
 
     def _next_batch(self) -> bool:
-        """Whether there is a further batch with rows, now in _pending."""
-        with mapped(self._query):
-            for batch in self._batches:
-                if batch.num_rows:
-                    self._pending = batch
-                    self._row_count += batch.num_rows
-                    return True
+        """Whether there is a further batch with rows, now in _pending. Rows that broke off never look as if they had ended: each call says so again."""
+        if self._fault is not None:
+            raise self._fault
+        try:
+            with mapped(self._query):
+                for batch in self._batches:
+                    if batch.num_rows:
+                        self._pending = batch
+                        self._row_count += batch.num_rows
+                        return True
+        except Error as error:
+            self._fault = error
+            raise
         self._drained = True
         return False
 

@@ -18,7 +18,7 @@ from lakesql.engines.arrow.values import undictionaried
 from lakesql.engines.merge_functions import FUNCTIONS
 from lakesql.engines.merging import AGE, KEPT, fold, ranks
 from lakesql.errors import EngineError, UnsupportedFeatureError, did_you_mean
-from lakesql.relation import AtPositions, Beside, LatestByKey, MergeByKey, WithoutKeys, WithoutPositions
+from lakesql.relation import AtPositions, Beside, LatestByKey, MergeByKey, WithKeys, WithoutKeys, WithoutPositions
 
 _LOOKED_UP = 1 << 17
 
@@ -112,6 +112,16 @@ def without_keys(node: WithoutKeys, rows: Stream, deletes: Stream) -> Stream:
 
     def read(part: Part) -> Callable[[], Iterator[pa.RecordBatch]]:
         return lambda: (_kept(b, ~gone().hits(b)) for b in gathered(part.read(), min(len(gone()), 1 << 20)))
+
+    return Stream(rows.schema, tuple(Part(read(p), p.path) for p in rows.parts))
+
+
+def with_keys(node: WithKeys, rows: Stream, keys: Stream) -> Stream:
+    """See relation.WithKeys."""
+    wanted = Once(lambda: KeySet(keys.table(), node.on))
+
+    def read(part: Part) -> Callable[[], Iterator[pa.RecordBatch]]:
+        return lambda: (_kept(b, wanted().has(b)) for b in gathered(part.read(), min(len(wanted()), 1 << 20)))
 
     return Stream(rows.schema, tuple(Part(read(p), p.path) for p in rows.parts))
 

@@ -40,6 +40,7 @@ from lakesql.relation import (
     Sum,
     Union,
     Value,
+    WithKeys,
     WithoutKeys,
     WithoutPositions,
 )
@@ -62,6 +63,8 @@ def settled(storage: Storage, relation: Relation) -> Relation:
             return Union(tuple(settled(storage, i) for i in inputs))
         case WithoutPositions() | WithoutKeys():
             return replace(relation, input=settled(storage, relation.input), deletes=settled(storage, relation.deletes))
+        case WithKeys():
+            return replace(relation, input=settled(storage, relation.input), keys=settled(storage, relation.keys))
         case AtPositions():
             return replace(relation, input=settled(storage, relation.input), positions=Batches.of(_loaded(relation.positions)))
         case LatestByKey() | MergeByKey():
@@ -98,6 +101,8 @@ def narrowed(relation: Relation, columns: Iterable[str]) -> Relation:
         case WithoutKeys(input_, deletes, on, newer):
             ours, theirs = ((), ()) if newer is None else ((newer[0],), (newer[1],))
             return replace(relation, input=narrowed(input_, {*wanted, *on, *ours}), deletes=narrowed(deletes, {*on, *theirs}))
+        case WithKeys(input_, keys, on):
+            return replace(relation, input=narrowed(input_, wanted | set(on)), keys=narrowed(keys, on))
         case LatestByKey(runs, key, order, drop):
             needed = wanted.union(key, (c for c, _ in order), () if drop is None else (drop,))
             return replace(relation, runs=tuple(replace(r, input=_exactly(narrowed(r.input, needed), needed)) for r in runs))
@@ -138,7 +143,7 @@ def names_of(relation: Relation) -> list[str]:
             return list(dataset.schema.names)
         case Project(names=names):
             return list(names)
-        case Filter(input_) | WithoutPositions(input_) | WithoutKeys(input_):
+        case Filter(input_) | WithoutPositions(input_) | WithKeys(input_) | WithoutKeys(input_):
             return names_of(input_)
         case AtPositions(input_, positions):
             return [*names_of(input_), *positions.schema.names[2:]]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lakesql.engines.arrow.changes import row_changes
 from lakesql.engines.arrow.files import files_stream
-from lakesql.engines.arrow.merges import at_positions, beside, latest_by_key, merge_by_key, without_keys, without_positions
+from lakesql.engines.arrow.merges import at_positions, beside, latest_by_key, merge_by_key, with_keys, without_keys, without_positions
 from lakesql.engines.arrow.stream import Part, Stream, batch_of, conforming, held
 from lakesql.engines.arrow.values import evaluated, repeated
 from lakesql.engines.shape import plain
@@ -31,6 +31,7 @@ from lakesql.relation import (
     RowChanges,
     Scanned,
     Union,
+    WithKeys,
     WithoutKeys,
     WithoutPositions,
 )
@@ -77,6 +78,8 @@ class _Planning:
                 return at_positions(relation, self.stream(input_, predicates), positions.load())
             case WithoutKeys(input_, deletes):
                 return without_keys(relation, self.stream(input_, predicates), self.stream(deletes))
+            case WithKeys(input_, keys):
+                return with_keys(relation, self.stream(input_, predicates), self.stream(keys))
             case LatestByKey(runs, key) | MergeByKey(runs, key):
                 below = _only(predicates, key)
                 streams = [self.stream(r.input, below) for r in sorted(runs, key=lambda r: r.age)]

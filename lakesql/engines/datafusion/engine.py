@@ -13,6 +13,7 @@ from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionConte
 from datafusion import functions as f
 
 from lakesql.engines import Bound
+from lakesql.engines.datafusion import threads
 from lakesql.engines.datafusion.bound import read_plan, source_is_asked
 from lakesql.engines.datafusion.faults import translate
 from lakesql.engines.datafusion.host import Host
@@ -231,6 +232,7 @@ def _guarded(frame: DataFrame, sensitive: frozenset[str]) -> DataFrame:
 
 
 def _new_context(memory_limit_bytes: int | None, target_partitions: int | None, batch_size: int | None, time_zone: str) -> SessionContext:
+    threads.start()
     config = SessionConfig(dict(_SETTINGS) | {_TIME_ZONE: time_zone})
     if target_partitions is not None:
         config = config.with_target_partitions(target_partitions)
