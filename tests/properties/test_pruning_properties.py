@@ -28,7 +28,7 @@ from lakesql.predicate import And, Cast, Column, ColumnPath, Compare, Constant, 
 from lakesql.pruning import Bounds, Candidates, TableBounds, Verdict, prune
 
 ASKED = os.environ.get("LAKESQL_PROPERTY_PRUNINGS")
-CASES = int(ASKED or 400)
+CASES = int(ASKED or 260)
 tried = settings(max_examples=CASES, derandomize=ASKED is None, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 # Values of every type ------------------------------------------------------------------------------------------------------------------------------

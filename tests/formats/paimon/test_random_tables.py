@@ -17,7 +17,7 @@ import lakesql
 
 from .random_tables import ENGINES, KEYS, TEXTS, Column, State, World
 
-TABLES = int(os.environ.get("LAKESQL_PROPERTY_TABLES") or 3)
+TABLES = int(os.environ.get("LAKESQL_PROPERTY_TABLES") or 2)
 STEPS = 12
 Row = Mapping[str, Any]
 
