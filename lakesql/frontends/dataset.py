@@ -279,7 +279,9 @@ class Fragment:
         return int(self.scanner(columns=[], **options).count_rows())
 
 
-def _both(first: pc.Expression | None, second: pc.Expression | None) -> pc.Expression | None:
+def _both(first: pc.Expression | None, second: pc.Expression | pa.Scalar | None) -> pc.Expression | None:
+    """The conjunction. DataFusion gives a condition that it has folded as a bare value."""
+    second = pc.scalar(second) if isinstance(second, pa.Scalar) else second
     return second if first is None else first if second is None else first & second
 
 
