@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakesql import answers, sql
 from lakesql.catalogs import Catalogs
@@ -26,7 +27,7 @@ from lakesql.resolving import Resolver, Source
 from lakesql.result import PinnedSnapshot, instant
 from lakesql.settings import Settings
 from lakesql.storage import Storage
-from lakesql.table import AtVersion, FileSet, Latest, ScanRequest
+from lakesql.table import AtVersion, Latest, ScanRequest
 
 Point = str | int | datetime | date
 Range = str | tuple[Point, Point | None]
@@ -97,14 +98,6 @@ def _point(value: Point) -> str:
     return f"{'TIMESTAMP' if isinstance(value, datetime | date) else 'VERSION'} {_literal(value)}"
 
 
-@dataclass(frozen=True)
-class Scan:
-    """What is to be read. relation: with at least the wanted columns; files: None for a metadata table."""
-
-    relation: Relation
-    files: FileSet | None
-
-
 class Opened:
     """One table at one state. reference: as it was opened, pinned."""
 
@@ -151,11 +144,25 @@ class Opened:
         snapshot = self._source.snapshot
         return self.schema if snapshot is None else pa.schema([*self.schema, *(f for f in snapshot.hidden if f.name not in self.schema.names)])
 
-    def scan(self, columns: Sequence[str], predicates: Sequence[Predicate]) -> Scan:
-        """The rows that may satisfy the predicates. Raises MissingFileError, MetadataError, UnsupportedFeatureError."""
+    def count(self) -> int | None:
+        """How many rows there are, where metadata and delete files tell. Raises as `scan`."""
+        if self._source.snapshot is None:
+            return None
+        try:
+            files = self._source.snapshot.scan(ScanRequest(()))
+            live = files.live_rows if not files.live_rows.null_count else None if files.count_rows is None else files.count_rows()
+        except MissingFileError as error:
+            raise self.explained(error) from error
+        return None if live is None else int(pc.sum(live, min_count=0).as_py())
+
+    def scan(self, columns: Sequence[str], predicates: Sequence[Predicate]) -> Relation:
+        """How the rows that may satisfy the predicates come about, with at least these columns.
+
+        Raises MissingFileError, MetadataError, UnsupportedFeatureError.
+        """
         if self._source.snapshot is None:
             assert self._source.relation is not None
-            return Scan(self._source.relation, None)
+            return self._source.relation
         try:
             files = self._source.snapshot.scan(ScanRequest(tuple(columns), tuple(predicates)))
             wanted = pa.schema([self.known.field(n) for n in columns])
@@ -163,7 +170,7 @@ class Opened:
             relation = known if known is not None else self._source.snapshot.relate(files, columns)
         except MissingFileError as error:
             raise self.explained(error) from error
-        return Scan(Project(relation, tuple(columns), tuple(Col(n) for n in columns)), files)
+        return Project(relation, tuple(columns), tuple(Col(n) for n in columns))
 
     def explained(self, error: MissingFileError) -> Error:
         """A missing file in the words of the table's format."""

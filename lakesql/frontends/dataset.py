@@ -108,6 +108,10 @@ class Dataset(pads.UnionDataset):  # type: ignore[misc]  # pyarrow's classes hav
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (self._opened.reference, self.schema, self._where)
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """All rows, for whatever knows the Arrow PyCapsule interface."""
+        return self.scanner().to_reader().__arrow_c_stream__(requested_schema)
+
     def __repr__(self) -> str:
         found = self._opened.snapshot
         return f"<lakesql.Dataset {found.name} {found.version}>"
@@ -140,7 +144,8 @@ class Dataset(pads.UnionDataset):  # type: ignore[misc]  # pyarrow's classes hav
 
     def to_batches(self, columns: Any = None, filter: pc.Expression | None = None, **options: Any) -> Iterator[pa.RecordBatch]:
         """The rows as they come."""
-        yield from self.scanner(columns, filter, **options).to_batches()
+        batches: Iterator[pa.RecordBatch] = self.scanner(columns, filter, **options).to_batches()
+        return batches
 
     def head(self, num_rows: int, columns: Any = None, filter: pc.Expression | None = None, **options: Any) -> pa.Table:
         """Some rows, at most `num_rows`."""
@@ -152,12 +157,11 @@ class Dataset(pads.UnionDataset):  # type: ignore[misc]  # pyarrow's classes hav
 
     def count_rows(self, filter: pc.Expression | None = None, **options: Any) -> int:
         """How many rows there are; from metadata alone where that tells."""
-        whole = _both(self._where, filter)
-        if whole is None and not options:
+        if _both(self._where, filter) is None:
             with mapped():
-                rows = self._rows([], ())
-                if rows.known is not None:
-                    return rows.known
+                known = _apart(self._opened.count)
+            if known is not None:
+                return known
         return int(self.scanner([], filter, **options).count_rows())
 
     def sort_by(self, sorting: Any, **options: Any) -> pads.Dataset:
@@ -197,22 +201,18 @@ class Dataset(pads.UnionDataset):  # type: ignore[misc]  # pyarrow's classes hav
         useful = tuple(p for p in predicates if not isinstance(p, Opaque))
 
         def planned() -> _Rows:
-            scan = opened.scan(columns, useful)
-            live = None if scan.files is None or scan.files.live_rows.null_count else pc.sum(scan.files.live_rows, min_count=0).as_py()
-            known = live if not predicates else None
-            return _Rows(opened, settled(opened.storage, scan.relation) if columns or known is None else scan.relation, useful, known)
+            return _Rows(opened, settled(opened.storage, opened.scan(columns, useful)), useful)
 
         return _apart(planned)
 
 
 class _Rows:
-    """A planned scan. known: how many rows it has, where that is known."""
+    """A planned scan."""
 
-    def __init__(self, opened: Opened, relation: Relation, predicates: tuple[Predicate, ...], known: int | None) -> None:
+    def __init__(self, opened: Opened, relation: Relation, predicates: tuple[Predicate, ...]) -> None:
         self._opened = opened
         self._relation = relation
         self._predicates = predicates
-        self.known = known
         self._parts: dict[tuple[str, ...], tuple[Part, ...]] = {}
         self._lock = threading.Lock()
 
@@ -260,7 +260,11 @@ class Fragment:
     def scanner(self, schema: pa.Schema | None = None, columns: Any = None, filter: pc.Expression | None = None, **options: Any) -> pads.Scanner:
         """As the dataset's scanner, over this share; the filter prunes what it can of row groups."""
         whole = _both(self._where, filter)
-        return self._rows.scanner(self._owner._needed(columns, whole), columns, whole, options, self._share)
+        needed = self._owner._needed(columns, whole)
+        for name in needed:
+            if name not in self.physical_schema.names:
+                raise UnknownColumnError(f'fragments have no hidden column "{name}"', hint="scan the dataset itself", candidates=self.physical_schema.names)
+        return self._rows.scanner(needed, columns, whole, options, self._share)
 
     def to_table(self, **options: Any) -> pa.Table:
         """Its rows."""
@@ -268,7 +272,8 @@ class Fragment:
 
     def to_batches(self, **options: Any) -> Iterator[pa.RecordBatch]:
         """Its rows as they come."""
-        yield from self.scanner(**options).to_batches()
+        batches: Iterator[pa.RecordBatch] = self.scanner(**options).to_batches()
+        return batches
 
     def head(self, num_rows: int, **options: Any) -> pa.Table:
         """Some of its rows."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +92,55 @@ def test_filters_prune(orders: Any, lake: str, monkeypatch: pytest.MonkeyPatch) 
     assert files(pc.field("day").isin(["2026-01-02", "2026-01-04"])) == 2
     assert files(~pc.field("day").isin(["2026-01-02", "2026-01-04"])) == 2
     assert files(pc.field("Id") * 2 > 8000) == 4
-    orders.count_rows()
     opened.clear()
     orders.count_rows()
     assert not any(p.endswith(".parquet") for p in opened)
+
+
+def test_duckdb_and_polars_prune(orders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
+    from lakesql.storage import LocalStorage
+
+    opened: set[str] = set()
+    open_file = LocalStorage.open
+    monkeypatch.setattr(LocalStorage, "open", lambda self, path: (opened.add(path), open_file(self, path))[1])
+    duckdb.connect().sql("SELECT Id FROM orders WHERE day = '2026-01-02'").fetchall()
+    assert len([p for p in opened if p.endswith(".parquet")]) == 1
+    opened.clear()
+    polars.scan_pyarrow_dataset(orders).filter(polars.col("day") == "2026-01-02").select("Id").collect()
+    assert len([p for p in opened if p.endswith(".parquet")]) == 1
+    opened.clear()
+    context = SessionContext()
+    context.register_dataset("orders", orders)
+    context.sql("SELECT \"Id\" FROM orders WHERE day = '2026-01-02'").collect()
+    assert len([p for p in opened if p.endswith(".parquet")]) == 1
+
+
+def test_streams_and_shares(orders: Any) -> None:
+    assert ids(pa.table(orders)) == ids(orders.to_table())
+    shares = list(orders.get_fragments(pc.field("Id") < 900))
+    assert len(shares) > 1
+    assert sum(s.count_rows() for s in shares) == ROWS - 1  # the file with Id = 5000 alone is left out
+    assert sorted(i for s in shares for i in s.to_table(columns=["Id"], filter=pc.field("Id") < 3)["Id"].to_pylist()) == [0, 1]
+    with pytest.raises(lakesql.UnknownColumnError):
+        shares[0].to_table(columns=["nothing"])
+
+
+def test_a_scan_that_is_left_ends(orders: Any) -> None:
+    before = threading.active_count()
+    batches = iter(orders.to_batches())
+    next(batches)
+    del batches
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_delta_needs_no_other_engine(lake: str) -> None:
+    code = f"import sys, lakesql; print(lakesql.dataset('{lake}/orders').to_table().num_rows, 'datafusion' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == [b"1000", b"False"]
 
 
 def test_reopened_elsewhere_at_the_same_version(orders: Any, lake: str) -> None:

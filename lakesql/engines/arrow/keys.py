@@ -32,7 +32,8 @@ def codes(columns: Sequence[pa.ChunkedArray | pa.Array], count: int) -> Ints:
 def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
-    return undictionaried(array)
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(array.type)
+    return undictionaried(array if plain is None else array.cast(plain))
 
 
 def _dense(values: npt.NDArray[np.generic]) -> Ints:
@@ -66,11 +67,13 @@ def _codes(array: pa.Array) -> Ints:
 
 
 def _of_lists(array: pa.Array, offsets: npt.NDArray[np.integer], items: Ints) -> Ints:
-    """Lists of numbers are equal where their bytes are."""
+    """Lists of numbers are equal where their bytes are; what stands where a list is null counts for nothing."""
     content = pa.py_buffer(np.ascontiguousarray(items, np.int64))
     places = pa.py_buffer(np.ascontiguousarray(offsets * 8, np.int64))
     texts = pa.Array.from_buffers(pa.large_binary(), len(array), [None, places, content])
-    return codes([array.is_valid(), texts], len(array))
+    found = _codes(texts)
+    found[array.is_null().to_numpy(zero_copy_only=False)] = len(array)
+    return found
 
 
 class KeySet:
