@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
-    """The answer to a statement of one of these kinds."""
+    """The answer to a statement of one of these kinds. Errors that know no place get that of what the statement is about."""
+    with sql.at(statement, sql.subject(statement)):
+        return _run(session, statement, parameters)
+
+
+def _run(session: Session, statement: sql.Statement, parameters: Mapping[str, Any]) -> Result:
     match statement.kind:
         case sql.Kind.SHOW_TABLES:
             return of_table(_tables(session, statement.argument, statement.like))

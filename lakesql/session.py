@@ -157,13 +157,17 @@ class Session:
             case sql.Kind.EXPLAIN_PRUNING:
                 return self._explain_pruning(statement, bound)
             case sql.Kind.CREATE_VIEW:
-                return self._create_view(statement)
+                with sql.at(statement, sql.Span(0, len("CREATE"))):
+                    return self._create_view(statement)
             case sql.Kind.WRITE:
-                return self._write(statement, bound)
+                with sql.at(statement, sql.Span(0, len(statement.verb))):
+                    return self._write(statement, bound)
             case sql.Kind.CONSUMER:
-                return consumer_statements.run(self, statement, bound)
+                with sql.at(statement, sql.subject(statement)):
+                    return consumer_statements.run(self, statement, bound)
             case sql.Kind.TAIL:
-                return tailing.run(self, statement, bound)
+                with sql.at(statement, sql.subject(statement)):
+                    return tailing.run(self, statement, bound)
             case sql.Kind.OTHER:
                 raise SqlError(
                     f"no statement begins with {statement.verb}",

@@ -55,7 +55,9 @@ class Cursor:
         results: deque[Result] = deque()
         try:
             with mapped(operation):
-                for text, values in statements_of(operation, parameters):
+                given = statements_of(operation, parameters)
+            for text, values, start in given:
+                with mapped(operation, start):
                     results.append(self._session.execute(text, values))
                     if self._cancelled:
                         raise QueryCancelledError("the statement was cancelled")

@@ -13,7 +13,7 @@ from lakesql.sql.edits import Rendered
 from lakesql.sql.outline import quoted
 from lakesql.sql.parameters import bind_parameters
 from lakesql.sql.parse import parse, parse_script
-from lakesql.sql.positions import at, error_position, identifiers, locate, place, source_position
+from lakesql.sql.positions import at, error_position, identifiers, locate, place, source_position, subject
 from lakesql.sql.render import render
 from lakesql.sql.rewrites.context import Replacement
 from lakesql.sql.scopes import Column
@@ -65,4 +65,5 @@ __all__ = [
     "render",
     "source_position",
     "split",
+    "subject",
 ]

@@ -3,6 +3,7 @@
     Invalid function 'cuont'                                   the name `cuont`
     There isn't a common type to coerce Utf8 = Int64           the operator `=`
     UNION queries have different number of columns             the keyword UNION
+    Expected: an expression, found: EOF                        after the last word
 
 A guess that points beside the fault would be worse than none, so only what stands in the text is pointed at, and the most telling rule comes first.
 """
@@ -34,7 +35,7 @@ _CLAUSES = (
     (re.compile(r"\bvalues list\b"), "VALUES"),
     (re.compile(r"\bLIKE expression\b"), "LIKE"),
     (re.compile(r"^array_element\b"), "["),
-    (re.compile(r"\b(?:filter|predicate)\b"), "WHERE"),
+    (re.compile(r"\b(?:filter|predicate|WHERE)\b"), "WHERE"),
     (re.compile(r"\bGROUP BY\b"), "GROUP"),
     (re.compile(r"\bJOIN\b|\bjoin\b"), "JOIN"),
     (re.compile(r"\b(?:OVER|[Ww]indow)\b"), "OVER"),
@@ -48,7 +49,7 @@ _PLAIN = re.compile(r"(?:named|field|qualifier|type|column|variable) ([\w$.]+)")
 def blamed(statement: Statement, error: Error) -> Span | None:
     """The stretch of the statement's text that an error of the engine is about; None where nothing of it can be found there."""
     if isinstance(error, SqlError) and error.name:
-        return locate(statement, error.name)
+        return locate(statement, error.name) or _word(statement, error.name, tokenize(statement.text).tokens)
     if isinstance(error, UnknownColumnError | UnknownTableError):
         return None
     tokens = tokenize(statement.text).tokens
@@ -59,7 +60,8 @@ def place_engines(error: Error, statement: Statement, rendered: Rendered) -> Non
     """Tells an error of the engine, about the rendered text of a statement, where in the user's text it belongs, if that can be told."""
     if not isinstance(error, SqlError):
         span = None if isinstance(error, OperationalError) else blamed(statement, error)
-        error.position = None if span is None else span.start
+        if span is not None:
+            error.query, error.position = statement.text, span.start
     elif error.sql is None:
         if error.engine_position is not None:
             position = source_position(rendered, *error.engine_position)
@@ -72,6 +74,9 @@ def place_engines(error: Error, statement: Statement, rendered: Rendered) -> Non
 
 def _candidates(statement: Statement, message: str, tokens: tuple[Token, ...]) -> Iterator[Span | None]:
     """From the most telling rule to the least."""
+    if message.endswith("found: EOF"):
+        end = len(statement.text)
+        yield Span(end, end + 1)
     if found := _FUNCTION.search(message):
         yield _call(next(g for g in found.groups() if g), tokens)
     if found := _OPERATOR.search(message):

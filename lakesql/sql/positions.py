@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lakesql.errors import ProgrammingError, SqlError
+from lakesql.errors import Error, OperationalError, SqlError
 from lakesql.sql.edits import Rendered
 from lakesql.sql.outline import fold
 from lakesql.sql.statement import Statement
@@ -30,6 +30,14 @@ def locate(statement: Statement, name: str) -> Span | None:
     return next((t.span for t in tokens if t.value.casefold() == last.casefold()), None)
 
 
+def subject(statement: Statement) -> Span:
+    """What a statement that is no query is about: the table, view or setting it names, else its first word."""
+    if statement.mentions:
+        return statement.mentions[0].name_span
+    name = statement.argument if statement.view is None else statement.view.name
+    return (locate(statement, name) if name else None) or Span(0, len(statement.text.split()[0]))
+
+
 def error_position(message: str, rendered: Rendered) -> int | None:
     """The place in the user's text for the "Line: x, Column: y" of an engine's message; None where it has none."""
     found = _ENGINE_PLACE.search(message)
@@ -50,16 +58,16 @@ def source_position(rendered: Rendered, line: int, column: int) -> int | None:
 
 @contextmanager
 def at(statement: Statement, span: Span) -> Iterator[None]:
-    """Gives errors about the request that know no place this one."""
+    """Gives errors that know no place this one, but for those of a store, whose place is not in the text."""
     try:
         yield
     except SqlError as error:
         if error.sql is None:
             place(error, statement, span)
         raise
-    except ProgrammingError as error:
-        if error.position is None:
-            error.position = span.start
+    except Error as error:
+        if error.position is None and not isinstance(error, OperationalError):
+            error.query, error.position = statement.text, span.start
         raise
 
 

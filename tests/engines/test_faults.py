@@ -7,7 +7,7 @@ import pytest
 
 from lakesql import errors
 from lakesql.engines.datafusion.engine import DataFusionEngine
-from lakesql.engines.datafusion.faults import translate
+from lakesql.engines.datafusion.faults import interrupt_in, translate
 from lakesql.relation import Batches
 
 ROWS = pa.table({"id": [1, 2], "name": ["a", "b"]})
@@ -61,3 +61,13 @@ def test_errors_of_functions_the_engine_calls() -> None:
         got = translate(Exception(text))
         assert type(got) is (errors.EngineError if isinstance(raised, ValueError) else type(raised))
         assert got.message == str(raised)
+
+
+def test_ctrl_c_within_a_call_of_the_engine_is_still_ctrl_c() -> None:
+    """Native code that logs through Python may come back with a result and an exception both, which Python makes a SystemError of."""
+    wrapped = SystemError("returned a result with an exception set")
+    wrapped.__cause__ = stop = KeyboardInterrupt()
+    assert interrupt_in(wrapped) is stop
+    wrapped.__cause__ = ValueError("x")
+    assert interrupt_in(wrapped) is None
+    assert interrupt_in(ValueError("x")) is None

@@ -15,7 +15,7 @@ from datafusion import functions as f
 from lakesql.engines import Bound
 from lakesql.engines.datafusion import threads
 from lakesql.engines.datafusion.bound import read_plan, source_is_asked
-from lakesql.engines.datafusion.faults import translate
+from lakesql.engines.datafusion.faults import interrupt_in, translate
 from lakesql.engines.datafusion.host import Host
 from lakesql.engines.datafusion.lower import Lowering, as_views, column, require
 from lakesql.engines.datafusion.plan import INT96_UNIT, Scans
@@ -249,4 +249,6 @@ def _translated(suspects: Sequence[str] = ()) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # datafusion-python raises bare Exception, ValueError and TypeError
+        if (interrupt := interrupt_in(error)) is not None:
+            raise interrupt from None
         raise naming(translate(error), suspects) from error

@@ -21,6 +21,12 @@ _PREFIX = re.compile(
 )
 
 
+def interrupt_in(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C that an engine's call was hit by: Python wraps it in a SystemError where native code, logging through Python, did not look."""
+    cause = error.__cause__ or error.__context__
+    return cause if isinstance(error, SystemError) and isinstance(cause, KeyboardInterrupt) else None
+
+
 def translate(error: BaseException) -> errors.Error:
     """The lakesql error for whatever DataFusion raised. SqlErrors carry no position yet: the session knows the text."""
     if isinstance(error, errors.Error):
