@@ -37,13 +37,16 @@
             └── UnsupportedFeatureError a feature of a format that lakesql does not read
 
 The class tells who must act. Messages are lower case and say what, where (file, version, column), what was expected, and what exists instead;
-`hint` says what to do. Nothing here imports anything of lakesql.
+`hint` says what to do. Secrets in URLs are hidden in both, and in the line that is marked. Nothing
+here knows anything else of lakesql.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+from lakesql.hidden import hidden
 
 
 class Warning(Exception):
@@ -63,9 +66,9 @@ class Error(Exception):
     candidates: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = hidden(message)
+        self.hint = None if hint is None else hidden(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
@@ -135,7 +138,7 @@ class SqlError(ProgrammingError):
     def __str__(self) -> str:
         parts = [self.message]
         if self.sql is not None and self.line is not None and self.column is not None:
-            text = self.sql.split("\n")[self.line - 1].replace("\t", " ")
+            text = hidden(self.sql).split("\n")[self.line - 1].replace("\t", " ")
             marks = "^" * max(1, min(self.length, len(text) - self.column + 1))
             lead = f"LINE {self.line}: "
             parts += [f"{lead}{text}", " " * (len(lead) + self.column - 1) + marks]

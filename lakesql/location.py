@@ -85,8 +85,8 @@ def place(path: str) -> Place:
         bucket, account = container, host.split(".", 1)[0]
     else:
         bucket, account = authority, ""
-    if not bucket or "@" in bucket:
-        # Never echoed: user:password@host is a thing people write.
+    if not bucket or "@" in bucket or ":" in bucket:
+        # Never echoed: user:password@host is a thing people write, and the password may hold a slash.
         raise ConfigError(f"a {scheme}:// path must name a bucket: {scheme}://bucket/path")
     return Place(SCHEMES[scheme], bucket, account, key, f"{path[: found.end()]}{authority}/")
 

@@ -20,7 +20,8 @@ STORAGE = BASE | {"storage", "store_options", "toml_section"}
 CONTRACTS = {"relation", "predicate", "table"}
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "hidden": set(),
+    "errors": {"hidden"},
     "location": {"errors"},
     "toml_section": BASE,
     "store_options": BASE | {"toml_section"},
@@ -102,6 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "frontends": {
         "errors",
+        "hidden",
         "engines",
         "opened",
         "predicate",

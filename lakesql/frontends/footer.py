@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakesql.hidden import hidden
+
 if TYPE_CHECKING:
     from lakesql.result import Result, ScanProgress
 
@@ -53,7 +55,7 @@ def tables_of(result: Result) -> tuple[TableFacts, ...]:
     for snapshot in result.snapshots:
         scan = next((s for s in unread if s.name == snapshot.name), None)
         committed = None if snapshot.committed_at is None else snapshot.committed_at.isoformat().replace("+00:00", "Z")
-        facts = TableFacts(snapshot.name, snapshot.format, snapshot.version, committed)
+        facts = TableFacts(hidden(snapshot.name), snapshot.format, snapshot.version, committed)
         if scan is not None:
             unread.remove(scan)
             counts = (
@@ -65,7 +67,7 @@ def tables_of(result: Result) -> tuple[TableFacts, ...]:
                 scan.bytes_kept,
                 scan.report.unused,
             )
-            facts = TableFacts(snapshot.name, snapshot.format, snapshot.version, committed, *counts)
+            facts = TableFacts(hidden(snapshot.name), snapshot.format, snapshot.version, committed, *counts)
         found.append(facts)
     return tuple(found)
 

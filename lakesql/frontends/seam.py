@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from lakesql.errors import DataError, Error, InternalError, SqlError
+from lakesql.hidden import hidden
 from lakesql.sql import split
 
 
@@ -37,13 +38,13 @@ def _tell(error: Error, query: str | None, start: int) -> Error:
         return error
     text = error.sql if isinstance(error, SqlError) else error.query
     if text is None or text == query:
-        error.query = query
+        error.query = hidden(query)
         return error
     span = next((s for s in split(query) if s.start >= start and s.of(query) == text), None)
     if span is None:
-        error.query = text
+        error.query = hidden(text)
         return error
-    error.query = query
+    error.query = hidden(query)
     if isinstance(error, SqlError):
         error.move_to(query, span.start)
     elif error.position is not None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import History
 
+from lakesql.hidden import hidden
+
 KEPT_ENTRIES = 10_000
 _SECRET = re.compile(
     r"(?ix) \b(password|passwd|pwd|secret(?:_?access)?(?:_?key)?|token|credential|api_?key|access_?key(?:_?id)?|sas_?token|account_?key|private_?key) \b"
@@ -28,7 +30,7 @@ def holds_secret(text: str) -> bool:
     >>> holds_secret("SET x.secret_access_key = 'abc'"), holds_secret("SELECT * FROM 's3://u:pw@h/t'"), holds_secret("SELECT token FROM t")
     (True, True, False)
     """
-    return bool(_SECRET.search(text))
+    return bool(_SECRET.search(text)) or hidden(text) != text
 
 
 def state_folder() -> Path:
