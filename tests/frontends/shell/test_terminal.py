@@ -16,8 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from lakesql import sql
-
 JOIN = "select count(*) from range(1000000) a join range(1000000) b on a.value * 7 < b.value % 11"
 PROMPT = "lakesql>"
 
@@ -150,8 +148,6 @@ def test_progress_is_shown_and_wiped(start: Start, tmp_path: Path) -> None:
 
 def test_tail_shows_new_rows_and_ends_with_ctrl_c(start: Start, tmp_path: Path) -> None:
     """Statement 26."""
-    if sql.parse("TAIL t").kind is sql.Kind.OTHER:
-        pytest.skip("there is no TAIL statement: \\tail says so")
     table = tmp_path / "lake" / "t"
     write_deltalake(table, pa.table({"a": [1]}))
     child = start(str(tmp_path / "lake"))
