@@ -25,16 +25,17 @@ def _left_over(context: SessionContext, node: RowChanges, rows: DataFrame) -> Da
     schema: pa.Schema = rows.schema()
     change = quoted(node.change)
     compared = (*node.columns, *node.within)
-    # The engine groups 0.0 with -0.0, and gives 0.0 for either; their inverses differ, but are seen only where they come from below the grouping.
+    # The engine groups 0.0 with -0.0, and gives either for both: so what has a minus is told beside it, from below the grouping.
     floats = [n for n in compared if pa.types.is_floating(schema.field(n).type)]
-    inverses = "".join(f", (1.0 / {quoted(n)}) AS __lakesql_inverse_{number}" for number, n in enumerate(floats))
-    selected = [f"first_value({quoted(n)}) AS {quoted(n)}" if n in floats else quoted(n) for n in compared]
+    minus = {n: f"__lakesql_minus_{number}" for number, n in enumerate(floats)}
+    told = "".join(f", (abs({quoted(n)}) = 0 AND 1.0 / {quoted(n)} < 0) AS {name}" for n, name in minus.items())
+    selected = [f"{_with_its_minus(quoted(n), minus[n])} AS {quoted(n)}" if n in minus else quoted(n) for n in compared]
     selected.append(f"sum(CASE WHEN {change} = 'insert' THEN 1 ELSE -1 END) AS {_BALANCE}")
     for number, name in enumerate(node.carried):
         for side in ("insert", "delete"):
             selected.append(f"max({quoted(name)}) FILTER (WHERE {change} = '{side}') AS __lakesql_{side}_{number}")
-    grouped = [*(quoted(n) for n in compared), *(f"__lakesql_inverse_{number}" for number in range(len(floats)))]
-    groups = f"SELECT {', '.join(selected)} FROM (SELECT *{inverses} FROM {{rows}}) GROUP BY {', '.join(grouped) or 'true'}"
+    grouped = [*(quoted(n) for n in compared), *minus.values()]
+    groups = f"SELECT {', '.join(selected)} FROM (SELECT *{told} FROM {{rows}}) GROUP BY {', '.join(grouped) or 'true'}"
     outputs = [quoted(n) for n in node.columns]
     outputs.append(f"CASE WHEN {_BALANCE} > 0 THEN 'insert' ELSE 'delete' END AS {change}")
     outputs += [quoted(n) for n in node.within]
@@ -43,6 +44,11 @@ def _left_over(context: SessionContext, node: RowChanges, rows: DataFrame) -> Da
     names = ", ".join(quoted(n) for n in (*node.columns, node.change, *node.within, *node.carried))
     copies = f"SELECT {', '.join(outputs)}, unnest(range(0, abs({_BALANCE}))) AS {_COPIES} FROM ({groups}) WHERE {_BALANCE} <> 0"
     return over(context, f"SELECT {names} FROM ({copies})", {"rows": rows})
+
+
+def _with_its_minus(value: str, minus: str) -> str:
+    """A zero with the sign that `minus` tells, and any other number as it is. An aggregate such as first_value would take several times the grouping's time."""
+    return f"CASE WHEN abs({value}) = 0 THEN CASE WHEN {minus} THEN -abs({value}) ELSE abs({value}) END ELSE {value} END"
 
 
 def _paired(context: SessionContext, node: RowChanges, rows: DataFrame) -> DataFrame:
