@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import adbc_driver_lakesql.dbapi
 import deltalake
 import pandas as pd
 import polars as pl
@@ -17,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 
+import adbc_driver_lakesql.dbapi
 import lakesql
 
 LAKE = Path(__file__).parents[2] / "catalog"
