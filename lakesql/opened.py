@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from lakesql.catalogs import Catalogs
 from lakesql.config import Config, load_config
 from lakesql.consumers import ConsumerFeed, Consumers
 from lakesql.engines import BoundScan, open_engine
-from lakesql.errors import Error, MissingFileError, NotSupportedError, ParameterError, UnknownTableError
+from lakesql.errors import Error, MissingFileError, NotSupportedError, ParameterError, RecreatedTableError, UnknownTableError
 from lakesql.location import absolute
 from lakesql.predicate import Predicate
 from lakesql.relation import Col, Project, Relation
@@ -27,7 +27,7 @@ from lakesql.resolving import Resolver, Source
 from lakesql.result import PinnedSnapshot, instant
 from lakesql.settings import Settings
 from lakesql.storage import Storage
-from lakesql.table import AtVersion, Latest, ScanRequest
+from lakesql.table import AtVersion, Latest, ScanRequest, Table
 
 Point = str | int | datetime | date
 Range = str | tuple[Point, Point | None]
@@ -36,7 +36,7 @@ Range = str | tuple[Point, Point | None]
 @dataclass(frozen=True)
 class Reference:
     """What was asked for. ref: a path or a name; version, at, changes: as `lakesql.dataset` takes them; target: absolute; config: as it was loaded; pinned: the
-    version that was found, "" before and where there is none.
+    version that was found, "" before and where there is none; made: what tells the table that was found from another made at its place later.
     """
 
     ref: str
@@ -46,6 +46,7 @@ class Reference:
     target: str | None
     config: Config
     pinned: str = ""
+    made: str = ""
 
     @classmethod
     def of(cls, ref: str, version: str | int | None, at: Point | None, changes: Range | None, target: str | None, config: str | Config | None) -> Reference:
@@ -113,7 +114,7 @@ class Opened:
     @classmethod
     def open(cls, reference: Reference) -> Opened:
         """The table; of a reference that is pinned, at the very version. Raises UnknownTableError, NotATableError, NoSuchVersionError, ExpiredVersionError,
-        MetadataError, UnsupportedFeatureError.
+        RecreatedTableError, MetadataError, UnsupportedFeatureError.
         """
         catalogs = Catalogs.for_target(reference.target, config=reference.config)
         settings = Settings.of(reference.config)
@@ -124,13 +125,14 @@ class Opened:
 
         resolver = Resolver(catalogs, settings, evaluate, Consumers(settings))
         source = _resolved(resolver, reference)
+        reference = _same_table(reference, source.table)
         if reference.changes is not None and not isinstance(reference.changes, str) and reference.changes[1] is None and not reference.pinned:
-            reference = _pinned(reference, source.table.snapshot(Latest()).version)
+            reference = replace(reference, pinned=source.table.snapshot(Latest()).version)
             source = _resolved(resolver, reference)
         elif source.snapshot is not None and not source.is_feed and source.snapshot.version != reference.pinned:
             if reference.pinned:
                 return cls(reference, _at(source, reference.pinned), catalogs.storage)
-            reference = _pinned(reference, source.snapshot.version)
+            reference = replace(reference, pinned=source.snapshot.version)
         return cls(reference, source, catalogs.storage)
 
     @property
@@ -191,8 +193,15 @@ def _resolved(resolver: Resolver, reference: Reference) -> Source:
     return sources[0]
 
 
-def _pinned(reference: Reference, version: str) -> Reference:
-    return Reference(reference.ref, reference.version, reference.at, reference.changes, reference.target, reference.config, version)
+def _same_table(reference: Reference, table: Table) -> Reference:
+    """The reference with what tells the table from others. Raises RecreatedTableError where it had been found to be another."""
+    identity = getattr(table, "identity", None)
+    made = "" if identity is None else identity().made
+    if reference.made and made != reference.made:
+        raise RecreatedTableError(
+            f"the table at {table.location} is not the one that was opened: it was made anew since", hint="open it anew; the old one's rows are gone"
+        )
+    return replace(reference, made=made)
 
 
 def _at(source: Source, version: str) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -152,6 +153,16 @@ def test_reopened_elsewhere_at_the_same_version(orders: Any, lake: str) -> None:
     feed = pickle.loads(pickle.dumps(lakesql.dataset(f"{lake}/orders", changes=(3, None))))
     write_deltalake(f"{lake}/orders", pa.table({"Id": [3], "price": [4.0], "day": ["2026-01-04"], "s": [None]}), mode="append")
     assert feed.count_rows() == pickle.loads(pickle.dumps(feed)).count_rows() == 1
+
+
+def test_another_table_at_its_place_is_refused(lake: str) -> None:
+    again = pickle.dumps(lakesql.dataset("orders", target=lake, version=0))
+    kept = pickle.dumps(lakesql.dataset("orders", target=lake))
+    shutil.rmtree(f"{lake}/orders/_delta_log")
+    write_deltalake(f"{lake}/orders", pa.table({"Id": [3], "price": [4.0], "day": ["2026-01-04"], "s": ["x"]}))
+    for pickled in (again, kept):
+        with pytest.raises(lakesql.RecreatedTableError):
+            pickle.loads(pickled)
 
 
 def test_what_is_wrong_has_a_name(orders: Any, lake: str) -> None:
