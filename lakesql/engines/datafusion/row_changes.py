@@ -12,6 +12,7 @@ from lakesql.engines.datafusion.merge import grouping, over, quoted
 from lakesql.relation import RowChanges
 
 _BALANCE, _COPIES = "__lakesql_balance", "__lakesql_copies"
+_IS_TAKEN, _IS_ADDED = "__lakesql_is_taken", "__lakesql_is_added"
 _TAKEN, _ADDED = "__lakesql_taken", "__lakesql_added"
 
 
@@ -55,9 +56,11 @@ def _paired(context: SessionContext, node: RowChanges, rows: DataFrame) -> DataF
     schema: pa.Schema = rows.schema()
     change = quoted(node.change)
     window = f"OVER (PARTITION BY {', '.join(grouping((*node.within, *node.key), schema))})"
-    counts = ", ".join(f"sum(CASE WHEN {change} = '{word}' THEN 1 ELSE 0 END) {window} AS {name}" for word, name in (("delete", _TAKEN), ("insert", _ADDED)))
+    # The words are told apart below the windows: within, the engine would do it once a partition, and most of those are a row or two.
+    marks = ", ".join(f"CASE WHEN {change} = '{word}' THEN 1 END AS {name}" for word, name in (("delete", _IS_TAKEN), ("insert", _IS_ADDED)))
+    counts = ", ".join(f"count({mark}) {window} AS {name}" for mark, name in ((_IS_TAKEN, _TAKEN), (_IS_ADDED, _ADDED)))
     whole = " AND ".join([f"{_TAKEN} = 1", f"{_ADDED} = 1", *(f"{quoted(k)} IS NOT NULL" for k in node.key)])
     image = f"CASE {change} WHEN 'delete' THEN 'update_preimage' ELSE 'update_postimage' END"
     words = {node.change: f"CASE WHEN {whole} THEN {image} ELSE {change} END AS {change}"}
     outputs = ", ".join(words.get(n, quoted(n)) for n in schema.names)
-    return over(context, f"SELECT {outputs} FROM (SELECT *, {counts} FROM {{rows}})", {"rows": rows})
+    return over(context, f"SELECT {outputs} FROM (SELECT *, {counts} FROM (SELECT *, {marks} FROM {{rows}}))", {"rows": rows})
