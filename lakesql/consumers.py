@@ -73,11 +73,12 @@ class ConsumerFeed:
 @dataclass
 class Read:
     """What a statement, or a tail, has read for one consumer. moved: the positions it leads to; is_complete: whether its rows were taken to the last; on_moved:
-    of a tail, which goes on: told when the consumer was moved.
+    of a tail, which goes on: told when the consumer was moved. is_left_out: whether rows were taken that nobody was given.
     """
 
     moved: tuple[Position, ...]
     is_complete: bool = False
+    is_left_out: bool = False
     on_moved: Callable[[Position], None] | None = None
 
 
@@ -156,8 +157,9 @@ class Consumers:
 
     # What was read -------------------------------------------------------------------------------------------------------------------------------
 
-    def begin(self, feeds: Sequence[ConsumerFeed]) -> Callable[[], None]:
-        """Notes that a statement with these feeds runs, in place of what was read before with the same consumers; to be called when its last row is taken.
+    def begin(self, feeds: Sequence[ConsumerFeed]) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Notes that a statement with these feeds runs, in place of what was read before with the same consumers. The first is to be called when its
+        last row is taken, the second where rows that were taken are not given to anybody.
 
         Raises SqlError where it reads one table twice with one consumer, up to different versions.
         """
@@ -176,7 +178,11 @@ class Consumers:
             for read in reads.values():
                 read.is_complete = True
 
-        return complete
+        def leave_out() -> None:
+            for read in reads.values():
+                read.is_left_out = True
+
+        return complete, leave_out
 
     def note(self, consumer: str, read: Read) -> None:
         """What a tail reads, which goes on changing."""
@@ -195,7 +201,7 @@ class Consumers:
                 f'consumer "{consumer}" has read nothing in this connection that it could advance to',
                 hint=f"SELECT * FROM t CHANGES SINCE CONSUMER '{consumer}' first, or say ADVANCE CONSUMER '{consumer}' TO VERSION b",
             )
-        if not read.is_complete:
+        if not read.is_complete or read.is_left_out:
             raise ConsumerError(
                 f'the last read of consumer "{consumer}" was not fetched to its end', hint="fetch all of its rows, or read again; nothing was moved"
             )

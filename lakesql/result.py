@@ -129,6 +129,7 @@ class Result:
     notices: tuple[str, ...] = ()
     returns_rows: bool = True
     on_close: Callable[[], None] = lambda: None
+    on_left_out: Callable[[], None] = lambda: None
     progress: Callable[[], ScanProgress | None] = lambda: None
     _taken: bool = False
 
@@ -149,6 +150,10 @@ class Result:
     def close(self) -> None:
         """Stops the statement where it still runs; from any thread, more than once."""
         self.on_close()
+
+    def leave_out(self) -> None:
+        """Says that rows were taken that nobody was given, so that no consumer moves past them; from any thread, more than once."""
+        self.on_left_out()
 
 
 def of_table(table: pa.Table, **extra: object) -> Result:

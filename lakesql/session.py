@@ -242,7 +242,7 @@ class Session:
     def _start(self, ready: Ready) -> Result:
         """Step 8."""
         feeds = [s.snapshot for s in ready.sources if isinstance(s.snapshot, ConsumerFeed)]
-        complete = self.consumers.begin(feeds) if feeds and ready.statement.kind in (sql.Kind.QUERY, sql.Kind.WRITE) else None
+        noted = self.consumers.begin(feeds) if feeds and ready.statement.kind in (sql.Kind.QUERY, sql.Kind.WRITE) else None
         try:
             rows = ready.prepared.run()
         except MissingFileError as error:
@@ -250,8 +250,8 @@ class Session:
         with self._lock:
             self._running.add(rows)
         batches = self._streamed(rows, ready.sources)
-        if complete is not None:
-            batches = tracked(batches, complete)
+        if noted is not None:
+            batches = tracked(batches, noted[0])
         return Result(
             rows.schema,
             _readable(batches, ready.sources) if ready.statement.kind is sql.Kind.EXPLAIN else batches,
@@ -259,6 +259,7 @@ class Session:
             scan_stats=ready.scan_stats,
             notices=ready.notices,
             on_close=rows.close,
+            on_left_out=(lambda: None) if noted is None else noted[1],
             progress=lambda: _progress(rows),
         )
 

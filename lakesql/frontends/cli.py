@@ -50,6 +50,7 @@ from lakesql.frontends.scripts import ScriptError, Step, read_scripts, steps_of
 from lakesql.frontends.words import Words
 
 if TYPE_CHECKING:
+    from lakesql.result import Result
     from lakesql.session import Session
 
 OK, SQL_FAILED, WRONG_USE, LAKE_FAILED, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -164,8 +165,7 @@ def _run_steps(steps: Sequence[Step], session: Session, output: Output, options:
 
 def _run_step(step: Step, session: Session, output: Output, options: Options, words: Words, line: ProgressLine, *, another: bool) -> bool:
     """Runs one statement and writes its rows; whether there were any to write, even none. another: there were results before."""
-    with Running(session, step.text, step.parameters, options.timeout_seconds) as running:
-        result = running.result()
+    with Running(session, step.text, step.parameters, options.timeout_seconds) as running, _all_given(running.result()) as (result, given):
         tables = tables_of(result)
         if line.is_on:
             running.on_wait = lambda: line.show(running.elapsed_seconds, tables, result.progress())
@@ -192,9 +192,12 @@ def _run_step(step: Step, session: Session, output: Output, options: Options, wo
             with _rendering(format_):
                 written = rows.end()
             output.flush()
+            is_cut = output.screen is not None and format_.name in ("table", "vertical") and row_count > output.screen.row_cap
+            given.is_whole = complete and not is_cut
         else:
             for _ in running.batches():
                 pass
+            given.is_whole = True
         line.leave()
         for notice in (*result.notices, *written):
             words.notice(notice)
@@ -219,6 +222,23 @@ def _session(options: Options) -> Session:
 
     target, as_of = place_of(options)
     return Session.open(target, as_of=as_of, config=options.config)
+
+
+class _Given:
+    """Whether all rows of a result were written."""
+
+    is_whole = False
+
+
+@contextmanager
+def _all_given(result: Result) -> Iterator[tuple[Result, _Given]]:
+    """Tells a result whose rows were not all written, for whatever reason: rows are read ahead, and no consumer may move past what nobody saw."""
+    given = _Given()
+    try:
+        yield result, given
+    finally:
+        if not given.is_whole:
+            result.leave_out()
 
 
 @contextmanager

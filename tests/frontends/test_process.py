@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import deltalake
+import pexpect
 import pyarrow as pa
 import pytest
 
@@ -177,3 +179,23 @@ def test_a_real_terminal(tmp_path: Path) -> None:
     lines = shown.decode().replace("\r\n", "\n").splitlines()
     assert lines[-1] == "40 of 1,000+ rows, 9 columns (4 shown)"
     assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(("row_count", "version"), [(40, 1), (60, None), (3_000, None)])
+def test_rows_left_out_by_a_screen_are_not_read(tmp_path: Path, row_count: int, version: int | None) -> None:
+    """A consumer does not move past rows that were read for a terminal and not shown there; into a pipe all are written."""
+    table = tmp_path / "lake" / "t"
+    deltalake.write_deltalake(str(table), pa.table({"a": [0]}))
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    created = lakesql(str(table.parent), "-c", "CREATE CONSUMER 'c' ON t FROM LATEST", env=env)
+    assert created.returncode == 0, created.stderr
+    deltalake.write_deltalake(str(table), pa.table({"a": range(row_count)}), mode="append")
+    steps = ["-c", "SELECT a FROM t CHANGES SINCE CONSUMER 'c'", "-c", "ADVANCE CONSUMER 'c'"]
+    child = pexpect.spawn(sys.executable, ["-m", "lakesql", str(table.parent), *steps], env=env, encoding="utf-8", dimensions=(60, 100), timeout=60)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == (0 if version is not None else 1)
+    assert ("was not fetched to its end" in (child.before or "")) is (version is None)
+    if version is None:
+        piped = lakesql(str(table.parent), *steps, "--format", "csv", env=env)
+        assert (piped.returncode, piped.stdout.count(b"\n")) == (0, row_count + 1), piped.stderr

@@ -121,6 +121,7 @@ class Worker:
         self._session.cancel()
         result = self._result
         if result is not None:
+            result.leave_out()  # batches are sent ahead of what the shell takes
             result.close()
         threading.Thread(target=self._settle, daemon=True).start()
 
