@@ -171,6 +171,7 @@ def test_progress_of_the_command_line(tmp_path: Path) -> None:
     child.expect_exact("ran longer")
     child.expect(pexpect.EOF)
     ran = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+    assert ran.returncode == 4  # statement 29; its pipes are closed, so nothing that it started is left
     assert ran.stdout == ""
     assert "\x1b" not in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
