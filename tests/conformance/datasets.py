@@ -59,11 +59,11 @@ class PlainScan:
 
 
 def representative(scans: list[tuple[Case, Read]]) -> list[tuple[Case, Read]]:
-    """Of plain scans, those that run by default: of each case the first of a state, of changes and under conditions."""
-    seen: set[tuple[str, bool, bool]] = set()
+    """Of plain scans, those that run by default: of each case the first of a state, of changes, under conditions, and of an error."""
+    seen: set[tuple[str, bool, bool, bool]] = set()
     chosen = []
     for case, read in scans:
-        kind = (case.name, read.is_changes, " WHERE " in read.sql)
+        kind = (case.name, read.is_changes, " WHERE " in read.sql, read.error is not None)
         if kind not in seen:
             seen.add(kind)
             chosen.append((case, read))
@@ -73,7 +73,7 @@ def representative(scans: list[tuple[Case, Read]]) -> list[tuple[Case, Read]]:
 def plain_scan(read: Read) -> PlainScan | None:
     """The read in parts, None where it is more than a scan."""
     found = _SCAN.fullmatch(read.sql.strip())
-    if found is None or read.kind == "bytes" or read.error is not None:
+    if found is None or read.kind == "bytes":
         return None
     conditions: list[re.Match[str]] = []
     rest = (found["where"] or "").strip()
