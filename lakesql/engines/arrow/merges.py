@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakesql.engines.arrow.keys import Ints, KeySet, Mask, codes, together
-from lakesql.engines.arrow.stream import Once, Part, Stream, batch_of, conforming, gathered, held, taken
+from lakesql.engines.arrow.stream import Once, Part, Stream, batch_of, conforming, gathered, taken
 from lakesql.engines.arrow.values import undictionaried
 from lakesql.engines.merge_functions import FUNCTIONS
 from lakesql.engines.merging import AGE, KEPT, fold, ranks
@@ -292,6 +292,3 @@ def _sorted(table: pa.Table, on: str) -> tuple[Ints, pa.Table]:
     if len(numbers) and bool((numbers[1:] == numbers[:-1]).any()):
         raise EngineError(f"two rows have one number in {on}")
     return numbers, taken(table.drop_columns([on]), order).combine_chunks()
-
-
-__all__ = ["at_positions", "beside", "held", "latest_by_key", "merge_by_key", "without_keys", "without_positions"]
