@@ -13,6 +13,14 @@ settings.register_profile("steady", derandomize=True, deadline=None, database=No
 settings.load_profile("steady")
 
 
+LONG = ("properties", "test_random_tables.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no worker is left with it when the others have nothing to do any more."""
+    items.sort(key=lambda item: not any(part in LONG for part in item.path.parts))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write golden files anew instead of comparing with them; read the change as a diff")
     parser.addoption("--conformance-report", action="store_true", help="close with a table of the conformance suite by feature word")
