@@ -1,4 +1,7 @@
-"""A writer that commits, and a consumer that is killed and started again at random: no row is lost, none is there twice."""
+"""A writer that commits, and a consumer that is killed and started again at random: no row is lost, none is there twice.
+
+LAKESQL_SOAK_SECONDS=300 with `-m scale` is the soak of five minutes.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 @pytest.mark.parametrize("format_", ["delta", "iceberg"])
-@pytest.mark.parametrize("seconds", [5, pytest.param(300, marks=pytest.mark.scale)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(int(os.environ.get("LAKESQL_SOAK_SECONDS") or 20), marks=pytest.mark.scale)])
 def test_no_row_is_lost_or_repeated(tmp_path: Path, format_: str, seconds: int, record_property: Callable[[str, object], None]) -> None:
     if format_ == "iceberg":
         pytest.importorskip("pyiceberg")

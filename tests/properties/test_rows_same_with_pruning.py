@@ -27,7 +27,7 @@ from .tables import Spec, specs, write
 
 PER_TABLE = 20
 ASKED = os.environ.get("LAKESQL_PROPERTY_TABLES")
-TABLES = int(ASKED or 20)
+TABLES = int(ASKED or 15)
 
 FLAVOURS = {
     "plain": {"partitioned": False, "vectors": False, "damaged": False},

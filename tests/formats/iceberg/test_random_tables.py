@@ -20,7 +20,7 @@ from .random_tables import Spec, specs, write
 
 PER_TABLE = 20
 ASKED = os.environ.get("LAKESQL_PROPERTY_TABLES")
-TABLES = int(ASKED or 20)
+TABLES = int(ASKED or 15)
 
 FLAVOURS = {
     "plain": {"partitioned": False, "deletes": False, "damaged": False},
