@@ -121,7 +121,7 @@ class ConsumerStore:
             try:
                 database.execute(_TABLE)
                 yield database
-            except BaseException:
+            except BaseException:  # whatever it is, Ctrl-C too: no transaction stays open, and it goes on
                 database.execute("ROLLBACK")
                 raise
             database.execute("COMMIT")

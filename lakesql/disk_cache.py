@@ -92,7 +92,7 @@ class DiskCache:
                 file.write(head)
                 file.write(content)
             os.replace(unfinished, name)
-        except BaseException:
+        except BaseException:  # whatever it is, Ctrl-C too: no half of a file stays behind, and it goes on
             with suppress(OSError):
                 os.unlink(unfinished)
             raise

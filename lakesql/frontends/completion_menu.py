@@ -187,8 +187,8 @@ class Menu:
             key, load = job
             try:
                 answer = load()
-            except Exception:
-                answer = None  # what cannot be looked up is not offered; running the statement says why
+            except Exception:  # of catalogs and stores, any kind: what cannot be looked up is not offered, the thread lives on, running the statement says why
+                answer = None
             with self._lock:
                 if len(self._answers) >= _KEPT_ANSWERS:
                     self._answers.clear()

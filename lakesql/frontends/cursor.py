@@ -61,7 +61,7 @@ class Cursor:
                     results.append(self._session.execute(text, values))
                     if self._cancelled:
                         raise QueryCancelledError("the statement was cancelled")
-        except BaseException:
+        except BaseException:  # whatever it is, Ctrl-C too: statements that have begun are stopped, and it goes on
             for result in results:
                 result.close()
             raise

@@ -125,7 +125,7 @@ class LakesqlMagic(Magics):
         except KeyboardInterrupt:
             progress.clear()
             raise QueryCancelledError(f"cancelled after {clock.elapsed_seconds:.1f} s") from None
-        except BaseException:
+        except BaseException:  # whatever it is: no line of progress stays in the notebook, and it goes on
             progress.clear()
             raise
         clock.timeout_seconds = None  # rows that are taken later are not timed

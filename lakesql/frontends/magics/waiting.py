@@ -66,7 +66,7 @@ def wait_for(work: Callable[[], T], clock: Clock, *, tick: Callable[[], None] = 
                 tick()
                 continue
             break
-    except BaseException:
+    except BaseException:  # Stop, a time limit, a fault of tick: what still comes is left behind and let go of, and it goes on
         with lock:
             abandoned = True
         if not done.empty():  # it came between the two

@@ -136,7 +136,7 @@ class Shell:
             result.cancel()
             self.say(f"cancelled after {time.monotonic() - started:.1f} s")
             raise
-        except BaseException:
+        except BaseException:  # whatever it is, a closed pipe too: the statement must not run on, and it goes on
             line.wipe()
             result.cancel()
             raise
@@ -217,7 +217,7 @@ class Shell:
         other = Client(opening)
         try:
             other.wait(60)
-        except BaseException:
+        except BaseException:  # whatever it is, Ctrl-C too: no worker process stays behind, and it goes on
             other.close()
             raise
         before, self.client = self.client, other
